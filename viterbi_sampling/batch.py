@@ -1,0 +1,144 @@
+"""What the tokenizer gives back: Batch for many texts, Encoding and Segmentation for one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pyarrow
+
+
+class Encoding(NamedTuple):
+    """One segmentation with its pieces and the places they came from.
+
+    `offsets` are (start, end) positions in the given text, in characters for str and in bytes for
+    bytes. Of the bytes that spell one character, the last has its span and the others an empty one.
+    """
+
+    ids: list[int]
+    pieces: list[str]
+    offsets: list[tuple[int, int]]
+
+
+class Segmentation(NamedTuple):
+    """One segmentation with its probability.
+
+    `log_inclusion` is the log-probability that it is among k drawn without replacement, None elsewhere.
+    """
+
+    ids: list[int]
+    log_prob: float
+    log_inclusion: float | None = None
+
+
+class Batch:
+    """The ids of many texts in one flat array.
+
+    Row i is ``ids[offsets[i]:offsets[i + 1]]``.
+
+    ids : int32 array, the ids of all rows, one after the other
+    offsets : int64 array, one longer than the rows
+    spans : int32 array of shape (len(ids), 2), or None: where each token lies in its text
+    log_probs : float64 array, one a row, or None
+
+    >>> from viterbi_sampling import Tokenizer
+    >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -2.0, "ab": -2.5})
+    >>> batch = tokenizer.encode_batch(["ab", "", "bab"])
+    >>> batch.to_list()
+    [[2], [], [1, 2]]
+    >>> batch.ids, batch.offsets
+    (array([2, 1, 2], dtype=int32), array([0, 1, 1, 3]))
+    >>> batch.to_padded(-1)
+    array([[ 2, -1],
+           [-1, -1],
+           [ 1,  2]], dtype=int32)
+    """
+
+    __slots__ = ("ids", "log_probs", "offsets", "spans")
+
+    def __init__(
+        self,
+        ids: npt.NDArray[np.int32],
+        offsets: npt.NDArray[np.int64],
+        spans: npt.NDArray[np.int32] | None = None,
+        log_probs: npt.NDArray[np.float64] | None = None,
+    ) -> None:
+        self.ids = ids
+        self.offsets = offsets
+        self.spans = spans
+        self.log_probs = log_probs
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> npt.NDArray[np.int32]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[npt.NDArray[np.int32]]: ...
+    def __getitem__(self, index: int | slice) -> npt.NDArray[np.int32] | list[npt.NDArray[np.int32]]:
+        """Row `index` as a view of `ids`; negative indices count from the end."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        row = index + len(self) if index < 0 else index
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {index} of a batch of {len(self)}")
+        return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int32]]:
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        return f"Batch({len(self)} rows, {len(self.ids)} ids)"
+
+    def to_list(self) -> list[list[int]]:
+        """The rows as lists of int."""
+        ids = self.ids.tolist()
+        bounds = self.offsets.tolist()
+        return [ids[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+
+    def to_arrow(self) -> pyarrow.ListArray | pyarrow.LargeListArray:
+        """An Arrow list array over the same ids: no copy of the ids.
+
+        A ListArray where 32-bit offsets can count the ids, otherwise a LargeListArray. ImportError
+        names the extra to install where pyarrow is missing.
+        """
+        try:
+            import pyarrow
+        except ImportError:
+            raise ImportError("to_arrow needs pyarrow: pip install 'viterbi-sampling[arrow]'") from None
+        ids = pyarrow.array(self.ids)
+        if len(self.ids) < 2**31:
+            return pyarrow.ListArray.from_arrays(pyarrow.array(self.offsets.astype(np.int32)), ids)
+        return pyarrow.LargeListArray.from_arrays(pyarrow.array(self.offsets), ids)
+
+    def to_padded(self, pad_id: int, length: int | None = None, side: str = "right") -> npt.NDArray[np.int32]:
+        """The rows as one int32 array of shape (rows, length), filled up with `pad_id`.
+
+        `length` is that of the longest row by default; longer rows keep their first `length` ids.
+        `side` is where the padding goes: "right" or "left".
+        """
+        if side not in ("right", "left"):
+            raise ValueError(f"side must be 'right' or 'left', got {side!r}")
+        sizes = np.diff(self.offsets)
+        width = int(sizes.max(initial=0)) if length is None else length
+        if width < 0:
+            raise ValueError(f"length must be at least 0, got {length}")
+        kept = np.minimum(sizes, width)
+        columns = np.arange(width)
+        first = width - kept if side == "left" else np.zeros_like(kept)
+        inside = (columns >= first[:, None]) & (columns < (first + kept)[:, None])
+        padded = np.full((len(self), width), pad_id, np.int32)
+        padded[inside] = self.ids[(self.offsets[:-1] - first)[:, None] + columns][inside] if len(self.ids) else 0
+        return padded
+
+    def __eq__(self, other: Any) -> bool:
+        """Whether two batches hold the same rows."""
+        if not isinstance(other, Batch):
+            return NotImplemented
+        return np.array_equal(self.ids, other.ids) and np.array_equal(self.offsets, other.offsets)
+
+    __hash__ = None  # type: ignore[assignment]

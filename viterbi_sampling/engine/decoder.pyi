@@ -1,0 +1,17 @@
+import numpy as np
+import numpy.typing as npt
+
+class Decoder:
+    """The surfaces of a vocabulary. Immutable; any number of threads may use it."""
+
+    def __init__(
+        self,
+        text: npt.NDArray[np.uint8],
+        offsets: npt.NDArray[np.int64],
+        kinds: npt.NDArray[np.uint8],
+        byte_values: npt.NDArray[np.uint8],
+        unknown_surface: bytes,
+        strip_first: bool,
+        strip_all: bool,
+    ) -> None: ...
+    def decode(self, ids: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64]) -> list[str]: ...

@@ -1,0 +1,129 @@
+"""From ids back to text, as sentencepiece 0.2.3 does it.
+
+Pieces are joined, U+2581 becomes a space, the space that the normalizer put in front goes, control
+pieces vanish, runs of byte pieces become characters (a byte that belongs to none becomes U+FFFD).
+"""
+
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy
+
+from viterbi_sampling.engine.buffer cimport Bytes, reserve_bytes
+from viterbi_sampling.engine.utf8 cimport decode
+
+cdef enum Kind:
+    TEXT = 0
+    CONTROL = 1
+    UNKNOWN = 2
+    BYTE = 3
+    SPACE_FIRST = 8         # a flag: the piece begins with U+2581
+
+cdef const uint8_t* REPLACEMENT_CHARACTER = b"\xef\xbf\xbd"
+
+
+cdef bint append(Bytes* out, const uint8_t* data, size_t size) noexcept nogil:
+    if not reserve_bytes(out, out.size + size):
+        return False
+    memcpy(out.data + out.size, data, size)
+    out.size += size
+    return True
+
+
+cdef bint end_bytes(Bytes* queue, Bytes* out) noexcept nogil:
+    """Append the queued bytes as characters; False without memory."""
+    cdef size_t at = 0
+    cdef int used
+    cdef uint32_t codepoint
+    while at < queue.size:
+        used = decode(queue.data + at, queue.size - at, &codepoint)
+        if used:
+            if not append(out, queue.data + at, used):
+                return False
+            at += used
+        else:
+            if not append(out, REPLACEMENT_CHARACTER, 3):
+                return False
+            at += 1
+    queue.size = 0
+    return True
+
+
+cdef class Decoder:
+    """The surfaces of a vocabulary. Immutable; any number of threads may use it."""
+
+    cdef const uint8_t[::1] text        # of all pieces, U+2581 spelled as a space
+    cdef const int64_t[::1] offsets
+    cdef const uint8_t[::1] kinds
+    cdef const uint8_t[::1] byte_values # of BYTE pieces
+    cdef bytes unknown_surface
+    cdef const uint8_t* surface         # its bytes
+    cdef size_t surface_size
+    cdef bint strip_first               # the space in front of a text is not the text's
+    cdef bint strip_all                 # nor is any other before its first character
+
+    def __init__(self, text, offsets, kinds, byte_values, bytes unknown_surface not None, bint strip_first, bint strip_all):
+        self.text = text
+        self.offsets = offsets
+        self.kinds = kinds
+        self.byte_values = byte_values
+        self.unknown_surface = unknown_surface
+        self.surface = unknown_surface
+        self.surface_size = len(unknown_surface)
+        self.strip_first = strip_first
+        self.strip_all = strip_all
+
+    def decode(self, const int32_t[::1] ids, const int64_t[::1] bounds):
+        """The texts of rows ids[bounds[i]:bounds[i + 1]], as a list of str. The ids have been checked."""
+        cdef Bytes out, queue
+        cdef Py_ssize_t row
+        cdef bint fits
+        out.data = queue.data = NULL
+        out.size = out.capacity = queue.size = queue.capacity = 0
+        texts = []
+        try:
+            for row in range(bounds.shape[0] - 1):
+                out.size = 0
+                with nogil:
+                    fits = self.decode_row(ids, bounds[row], bounds[row + 1], &queue, &out)
+                if not fits:
+                    raise MemoryError()
+                texts.append(PyUnicode_DecodeUTF8(<const char*>out.data, out.size, NULL) if out.size else "")
+        finally:
+            free(out.data)
+            free(queue.data)
+        return texts
+
+    cdef bint decode_row(self, const int32_t[::1] ids, int64_t first, int64_t last, Bytes* queue,
+                         Bytes* out) noexcept nogil:
+        cdef int64_t i, begin, end
+        cdef int32_t id
+        cdef uint8_t kind
+        cdef bint at_start = True, stripped
+        cdef const uint8_t* surface = self.surface
+        cdef size_t surface_size = self.surface_size
+        for i in range(first, last):
+            id = ids[i]
+            kind = self.kinds[id] & 7
+            if kind == BYTE:
+                if not append(queue, &self.byte_values[id], 1):
+                    return False
+                continue
+            if queue.size and not end_bytes(queue, out):
+                return False
+            at_start = at_start and out.size == 0
+            if kind == CONTROL:
+                continue
+            begin = self.offsets[id]
+            end = self.offsets[id + 1]
+            stripped = at_start and self.strip_first and self.kinds[id] & SPACE_FIRST
+            if kind == UNKNOWN:
+                if not append(out, surface, surface_size):
+                    return False
+            else:
+                begin += stripped
+                if begin < end and not append(out, &self.text[begin], end - begin):
+                    return False
+            if (stripped and not self.strip_all) or out.size:
+                at_start = False
+        return end_bytes(queue, out)

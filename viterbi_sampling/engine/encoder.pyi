@@ -1,0 +1,59 @@
+import numpy as np
+import numpy.typing as npt
+
+from viterbi_sampling.engine.normalizer import Normalizer
+from viterbi_sampling.engine.rows import Rows
+from viterbi_sampling.engine.trie import Trie
+
+ALGORITHMS: dict[str, int]
+
+WeightTable = tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.int32] | None]
+
+def piece_trie(
+    text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], scores: npt.NDArray[np.float32]
+) -> Trie: ...
+def spell_spaces(
+    text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], list[int]]: ...
+
+class Encoder:
+    """A model ready to run. Immutable; any number of threads may use it at once."""
+
+    def __init__(
+        self,
+        normalizer: Normalizer,
+        trie: Trie,
+        scores: npt.NDArray[np.float64],
+        single_precision: bool,
+        unknown_score: float | None,
+        unknown_id: int,
+        byte_fallback: bool,
+        byte_ids: npt.NDArray[np.int32],
+        escape_whitespaces: bool,
+    ) -> None: ...
+    def normalize(self, text: bytes) -> bytes: ...
+    def weights(self, alpha: float) -> WeightTable: ...
+    def run(
+        self,
+        rows: Rows,
+        algorithm: str = "viterbi",
+        alpha: float = 0.0,
+        weights: WeightTable = (None, None),
+        seed: int = 0,
+        first_index: int = 0,
+        indices: npt.NDArray[np.uint64] | None = None,
+        draws: int = 1,
+        with_spans: bool = False,
+        prefix_id: int = -1,
+        suffix_id: int = -1,
+        num_threads: int = 1,
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32] | None]: ...
+    def segment(
+        self,
+        rows: Rows,
+        algorithm: str = "viterbi",
+        alpha: float = 0.0,
+        weights: WeightTable = (None, None),
+        seed: int = 0,
+        index: int = 0,
+    ) -> tuple[list[int], list[tuple[int, int]], list[bytes | None]]: ...

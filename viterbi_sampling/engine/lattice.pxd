@@ -1,0 +1,42 @@
+# The lattice of a text: one edge for each piece that matches somewhere.
+
+from libc.stdint cimport int32_t, uint8_t
+
+from viterbi_sampling.engine.buffer cimport Bytes
+from viterbi_sampling.engine.trie cimport Node
+
+cdef struct Vocabulary:
+    const Node* nodes
+    const double* scores        # of each token, the unknown one included
+    int32_t unknown             # the token of an unknown character: one past the last piece; or NO_PIECE
+    float unknown_score
+
+cdef struct Edge:
+    int32_t start
+    int32_t end
+    int32_t token
+
+cdef struct Lattice:
+    const uint8_t* text
+    int32_t size
+    int32_t cut                 # all paths meet here, and all edges before are gone
+    int32_t at                  # edges that start before are there
+    int32_t frontier            # the furthest end of an edge
+    Edge* edges                 # by start rising, then by end rising
+    size_t count
+    size_t capacity
+    Bytes reached               # one flag a position from the cut on: some path leads here
+
+cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t size) noexcept nogil
+
+# Forget the edges; with_cut: all paths meet at `at`, where the next part begins.
+cdef void lattice_clear(Lattice* lattice, bint with_cut) noexcept nogil
+
+# Add edges until all paths meet again (OK), or there are `limit` of them and more to come (MORE),
+# or no path leads on (NO_PATH), or NO_MEMORY.
+cdef int lattice_extend(Lattice* lattice, const Vocabulary* vocabulary, size_t limit) noexcept nogil
+
+cdef enum:
+    MORE = 1
+
+cdef void lattice_free(Lattice* lattice) noexcept nogil

@@ -1,0 +1,94 @@
+"""The lattice of a text, built from left to right, one part between two cuts at a time.
+
+A *cut* is a position that all paths go through: no edge from before it ends beyond it. The law of a
+path factorises there, so what lies between two cuts is decided on its own, and memory depends on the
+longest such part, not on the text. (In most languages a word or less; with pieces that cross spaces
+a sentence.)
+
+A character that no piece of exactly one character covers gets one edge of its own, the unknown edge.
+"""
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdlib cimport free, realloc
+
+from viterbi_sampling.engine.buffer cimport NO_MEMORY, NO_PATH, OK, reserve_bytes
+from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
+from viterbi_sampling.engine.utf8 cimport char_length
+
+
+cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t size) noexcept nogil:
+    lattice.text = text
+    lattice.size = size
+    lattice.at = 0
+    lattice.frontier = 0
+    lattice_clear(lattice, True)
+
+
+cdef void lattice_clear(Lattice* lattice, bint with_cut) noexcept nogil:
+    lattice.count = 0
+    if with_cut:
+        lattice.cut = lattice.at
+
+
+cdef bint add_edge(Lattice* lattice, int32_t end, int32_t token) noexcept nogil:
+    cdef Edge* edge
+    cdef void* edges
+    cdef size_t capacity
+    if lattice.count == lattice.capacity:
+        capacity = 2 * lattice.capacity + 256
+        edges = realloc(lattice.edges, capacity * sizeof(Edge))
+        if edges == NULL:
+            return False
+        lattice.edges = <Edge*>edges
+        lattice.capacity = capacity
+    if end > lattice.frontier:
+        if not reserve_bytes(&lattice.reached, end - lattice.cut + 1):
+            return False
+        while lattice.frontier < end:
+            lattice.frontier += 1
+            lattice.reached.data[lattice.frontier - lattice.cut] = False
+    lattice.reached.data[end - lattice.cut] = True
+    edge = &lattice.edges[lattice.count]
+    edge.start = lattice.at
+    edge.end = end
+    edge.token = token
+    lattice.count += 1
+    return True
+
+
+cdef int lattice_extend(Lattice* lattice, const Vocabulary* vocabulary, size_t limit) noexcept nogil:
+    cdef const uint8_t* text = lattice.text
+    cdef const Node* nodes = vocabulary.nodes
+    cdef int32_t size = lattice.size, position, one
+    cdef uint32_t node
+    cdef bint single
+    while lattice.at < size:
+        if lattice.count >= limit:
+            return MORE
+        one = min(lattice.at + char_length(text[lattice.at]), size)
+        if lattice.at == lattice.cut or lattice.reached.data[lattice.at - lattice.cut]:
+            single = False
+            node = ROOT
+            position = lattice.at
+            while position < size:
+                node = step(nodes, node, text[position])
+                if node == ROOT:
+                    break
+                position += 1
+                if nodes[node].piece != NO_PIECE:
+                    single = single or position == one
+                    if not add_edge(lattice, position, nodes[node].piece):
+                        return NO_MEMORY
+            if not single and vocabulary.unknown != NO_PIECE and not add_edge(lattice, one, vocabulary.unknown):
+                return NO_MEMORY
+        lattice.at = one
+        if lattice.frontier < one:
+            return NO_PATH
+        if lattice.frontier == one and lattice.reached.data[one - lattice.cut]:
+            return OK
+    return NO_PATH
+
+
+cdef void lattice_free(Lattice* lattice) noexcept nogil:
+    free(lattice.edges)
+    free(lattice.reached.data)

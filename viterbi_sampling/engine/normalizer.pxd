@@ -1,0 +1,29 @@
+# A text rewritten by the model's rules, into the alphabet of the trie: a space stands for U+2581.
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+
+from viterbi_sampling.engine.buffer cimport Bytes, Ints
+from viterbi_sampling.engine.trie cimport Node, Trie
+
+cdef struct Rules:
+    const uint32_t* units           # the Darts double array of the character map, or NULL
+    const uint8_t* replacements     # strings, each ended by a zero byte
+    const Node* symbols             # the trie of the user-defined pieces, or NULL
+    const uint8_t* special          # one bit a code point: a rule or a symbol may begin with it
+    const uint8_t* plain            # 256 flags: copied as it is when an ASCII byte, or nothing, follows
+    bint add_dummy_prefix
+    bint remove_extra_whitespaces
+    bint escape_whitespaces
+    bint whitespace_as_suffix
+
+# Rewrite text[:size] into `out`. With `origins`, origins[i] becomes the position in `text` that byte
+# i of `out` comes from, and one more entry the end; it stays empty where `out` does. A Status.
+cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* out, Ints* origins) noexcept nogil
+
+cdef class Normalizer:
+    cdef Rules rules
+    cdef object charsmap            # owns what `rules` points to
+    cdef object units
+    cdef object special
+    cdef object plain
+    cdef Trie symbols

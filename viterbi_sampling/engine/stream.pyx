@@ -1,0 +1,88 @@
+"""The random stream of the samplers: Philox4x64-10, a counter-based generator.
+
+The key is (seed, index), the counter (block, draw, 0, 0): a stream can be started anywhere without
+any state, and no two of them share a number. Source: Salmon, Moraes, Dror and Shaw, "Parallel
+Random Numbers: As Easy as 1, 2, 3", SC 2011, which reports the statistical tests that it passes.
+"""
+
+from libc.stdint cimport uint64_t
+
+cdef extern from *:
+    """
+    #include <cstdint>
+    // The 128-bit product of two 64-bit numbers.
+    static inline std::uint64_t multiply(std::uint64_t a, std::uint64_t b, std::uint64_t* high) {
+    #if defined(__SIZEOF_INT128__)
+        unsigned __int128 product = (unsigned __int128)a * b;
+        *high = (std::uint64_t)(product >> 64);
+        return (std::uint64_t)product;
+    #else
+        std::uint64_t a0 = a & 0xFFFFFFFFu, a1 = a >> 32, b0 = b & 0xFFFFFFFFu, b1 = b >> 32;
+        std::uint64_t low = a0 * b0, middle = a1 * b0 + (low >> 32), other = a0 * b1 + (middle & 0xFFFFFFFFu);
+        *high = a1 * b1 + (middle >> 32) + (other >> 32);
+        return a * b;
+    #endif
+    }
+    """
+    uint64_t multiply(uint64_t a, uint64_t b, uint64_t* high) noexcept nogil
+
+cdef enum:
+    ROUNDS = 10
+
+
+
+cdef void philox4x64(uint64_t block, uint64_t draw, uint64_t seed, uint64_t index, uint64_t* words) noexcept nogil:
+    cdef uint64_t c0 = block, c1 = draw, c2 = 0, c3 = 0, high0, high1, low0, low1
+    cdef int i
+    for i in range(ROUNDS):
+        low0 = multiply(<uint64_t>0xD2E7470EE14C6C93, c0, &high0)
+        low1 = multiply(<uint64_t>0xCA5A826395121157, c2, &high1)
+        c0 = high1 ^ c1 ^ seed
+        c1 = low1
+        c2 = high0 ^ c3 ^ index
+        c3 = low0
+        seed += <uint64_t>0x9E3779B97F4A7C15
+        index += <uint64_t>0xBB67AE8584CAA73B
+    words[0] = c0
+    words[1] = c1
+    words[2] = c2
+    words[3] = c3
+
+
+cdef void stream_start(Stream* stream, uint64_t seed, uint64_t index, uint64_t draw) noexcept nogil:
+    stream.seed = seed
+    stream.index = index
+    stream.draw = draw
+    stream.block = 0
+    stream.at = 0
+    stream.filled = 0
+
+
+cdef void stream_fill(Stream* stream) noexcept nogil:
+    # A short text needs a few numbers, a long one many: the runs double in length up to the buffer's.
+    cdef int wanted = min(STREAM_WORDS, max(4, 2 * stream.filled)), made = 0
+    while made < wanted:
+        philox4x64(stream.block, stream.draw, stream.seed, stream.index, &stream.words[made])
+        stream.block += 1
+        made += 4
+    stream.filled = wanted
+    stream.at = 0
+
+
+def words(uint64_t seed, uint64_t index, uint64_t draw, Py_ssize_t count):
+    """The first `count` 64-bit words of a stream, as a list of int."""
+    cdef uint64_t four[4]
+    cdef Py_ssize_t i
+    made = []
+    for i in range(count):
+        if i % 4 == 0:
+            philox4x64(i // 4, draw, seed, index, four)
+        made.append(four[i % 4])
+    return made
+
+
+def uniforms(uint64_t seed, uint64_t index, uint64_t draw, Py_ssize_t count):
+    """The first `count` uniforms of a stream, as a list of float, made as the samplers make them."""
+    cdef Stream stream
+    stream_start(&stream, seed, index, draw)
+    return [stream_next(&stream) for _ in range(count)]

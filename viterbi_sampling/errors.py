@@ -1,0 +1,16 @@
+"""The one error class of the package."""
+
+
+class ModelError(ValueError):
+    """A model file, or a model in memory, that cannot be used.
+
+    The message names the field or the piece that is wrong and what would be accepted; where the
+    model came from a file, it begins with the file's name.
+
+    >>> from viterbi_sampling import ModelError, Tokenizer
+    >>> try:
+    ...     Tokenizer.from_bytes(b"")
+    ... except ModelError as error:
+    ...     print(error)
+    the model is empty (0 bytes)
+    """

@@ -1,0 +1,45 @@
+"""The model files: one module a format, each with `read(bytes) -> Model` and `write(Model) -> bytes`.
+
+The format of a file is told from its content, never from its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from viterbi_sampling.errors import ModelError
+from viterbi_sampling.formats import sentencepiece
+from viterbi_sampling.model import Model
+
+_READERS: dict[str, Callable[[bytes], Model]] = {"sentencepiece": sentencepiece.read}
+_WRITERS: dict[str, Callable[[Model], bytes]] = {"sentencepiece": sentencepiece.write}
+
+
+def guess(data: bytes) -> str:
+    """The name of the format that `data` looks like; ModelError where it looks like none."""
+    if not data:
+        raise ModelError("the model is empty (0 bytes)")
+    head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head[:1] in (b"{", b"["):
+        raise ModelError("the model is a JSON file; the formats that can be read are: " + ", ".join(_READERS))
+    if head[:4] == b"PK\x03\x04":
+        raise ModelError("the model is a zip file; the formats that can be read are: " + ", ".join(_READERS))
+    return "sentencepiece"
+
+
+def read(data: bytes, format: str | None = None) -> Model:
+    """The model in `data`, of the given format or of the one it looks like."""
+    name = guess(data) if format is None else format
+    if name not in _READERS:
+        raise ValueError(f"format must be one of {', '.join(_READERS)}, or None to tell it from the content; got {name!r}")
+    if not data:
+        raise ModelError("the model is empty (0 bytes)")
+    return _READERS[name](data)
+
+
+def write(model: Model, format: str | None = None) -> bytes:
+    """The content of a file of the given format, by default that of the file `model` came from."""
+    name = (model.source_format or "sentencepiece") if format is None else format
+    if name not in _WRITERS:
+        raise ValueError(f"format must be one of {', '.join(_WRITERS)}, or None; got {name!r}")
+    return _WRITERS[name](model)
