@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 
 class Encoding(NamedTuple):
@@ -128,11 +128,11 @@ class Batch:
         if width < 0:
             raise ValueError(f"length must be at least 0, got {length}")
         kept = np.minimum(sizes, width)
-        columns = np.arange(width)
         first = width - kept if side == "left" else np.zeros_like(kept)
-        inside = (columns >= first[:, None]) & (columns < (first + kept)[:, None])
         padded = np.full((len(self), width), pad_id, np.int32)
-        padded[inside] = self.ids[(self.offsets[:-1] - first)[:, None] + columns][inside] if len(self.ids) else 0
+        within = np.arange(kept.sum()) - np.repeat(np.cumsum(kept) - kept, kept)
+        rows = np.repeat(np.arange(len(self)), kept)
+        padded[rows, np.repeat(first, kept) + within] = self.ids[np.repeat(self.offsets[:-1], kept) + within]
         return padded
 
     def __eq__(self, other: Any) -> bool:

@@ -301,6 +301,7 @@ class Tokenizer:
         nbest_size: int | None = None,
         seed: Seed = None,
         index: int = 0,
+        draw: int = 0,
         add_bos: bool = False,
         add_eos: bool = False,
     ) -> list[int]:
@@ -313,6 +314,7 @@ class Tokenizer:
         seed : an int from 0 to 2^64 - 1, a numpy Generator (one key is drawn from it), or None for
             fresh entropy
         index : which of the seed's streams, from 0 to 2^64 - 1: a row number, epoch · N + i, a hash
+        draw : which of several independent samples for the same index, as `n` of sample_batch draws them
 
         Source: Kudo 2018, "Subword Regularization" (the law); Su 2023 (Viterbi and perfect sampling).
 
@@ -321,9 +323,12 @@ class Tokenizer:
         [['ab', 'ab'], [0, 1, 2], [0, 1, 2], [2, 2]]
         """
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
-        first, indices = _indices(index, None)
         ids, _, _ = self._encoder.run(
-            _one(text), first_index=first, indices=indices, **parameters, **self._ends(add_bos, add_eos)
+            _one(text),
+            first_index=_word(index, "index"),
+            first_draw=_word(draw, "draw"),
+            **parameters,
+            **self._ends(add_bos, add_eos),
         )
         return ids.tolist()  # type: ignore[no-any-return]
 
@@ -336,10 +341,13 @@ class Tokenizer:
         nbest_size: int | None = None,
         seed: Seed = None,
         index: int = 0,
+        draw: int = 0,
     ) -> Encoding:
         """What `sample` gives for the same arguments, with its pieces and where in the text they come from."""
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
-        ids, spans, pieces = self._encoder.segment(_one(text), index=_indices(index, None)[0], **parameters)
+        ids, spans, pieces = self._encoder.segment(
+            _one(text), index=_word(index, "index"), draw=_word(draw, "draw"), **parameters
+        )
         return Encoding(ids, self._pieces(ids, pieces), spans)
 
     def sample_batch(
@@ -359,9 +367,10 @@ class Tokenizer:
     ) -> Batch:
         """`n` random segmentations of each text, in flat arrays: row i·n + j is draw j of text i.
 
-        `index`: an int, text i then has index + i; or an array with one index a text. Draw 0 of
-        text i is ``sample(texts[i], seed=seed, index=its index)`` whatever else the batch holds,
-        and however many threads run. The other parameters are those of `sample` and `encode_batch`.
+        `index`: an int, text i then has index + i (modulo 2^64); or an array with one index a text.
+        Row i·n + j is ``sample(texts[i], seed=seed, index=its index, draw=j)`` whatever else the
+        batch holds, and however many threads run. The other parameters are those of `sample` and
+        `encode_batch`.
 
         >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5})
         >>> batch = tokenizer.sample_batch(["abab", "ab"], alpha=0.5, n=2, seed=7)
@@ -434,9 +443,10 @@ class Tokenizer:
             array = np.asarray(ids)
         except (ValueError, OverflowError) as error:
             raise TypeError(f"ids must be a flat sequence of int: {error}") from None
-        if array.ndim != 1 or (array.size and not np.issubdtype(array.dtype, np.integer)):
+        whole = np.issubdtype(array.dtype, np.integer) or all(type(id) is int for id in array.flat)
+        if array.ndim != 1 or not whole:
             raise TypeError(f"ids must be a flat sequence of int, got {array.dtype} of {array.ndim} dimensions")
-        outside = (array < 0) | (array >= len(self)) if array.size else array
+        outside = (array < 0) | (array >= len(self))
         if outside.any():
             at = int(np.flatnonzero(outside)[0])
             raise ValueError(f"ids[{at}] = {array[at]} is not an id of this model: ids are 0 to {len(self) - 1}")
@@ -499,9 +509,9 @@ def _word(value: Any, name: str) -> int:
     return word
 
 
-def _indices(index: int | npt.ArrayLike, rows: int | None) -> tuple[int, npt.NDArray[np.uint64] | None]:
+def _indices(index: int | npt.ArrayLike, rows: int) -> tuple[int, npt.NDArray[np.uint64] | None]:
     """(index of the first row, None), or (0, one index a row)."""
-    if rows is None or np.ndim(index) == 0:
+    if np.ndim(index) == 0:
         return _word(index, "index"), None
     array = np.asarray(index)
     if array.shape != (rows,):

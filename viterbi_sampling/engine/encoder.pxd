@@ -17,7 +17,8 @@ cdef struct Job:                # what is done to each text; the same for all th
     uint64_t seed
     const uint64_t* indices     # one a text, or NULL: first_index + i
     uint64_t first_index
-    Py_ssize_t draws            # paths a text
+    uint64_t first_draw
+    Py_ssize_t draws            # paths a text: first_draw, first_draw + 1, ...
     int32_t prefix_id           # set before and after each path, -1: none
     int32_t suffix_id
     int cancelled

@@ -42,6 +42,7 @@ class Encoder:
         seed: int = 0,
         first_index: int = 0,
         indices: npt.NDArray[np.uint64] | None = None,
+        first_draw: int = 0,
         draws: int = 1,
         with_spans: bool = False,
         prefix_id: int = -1,
@@ -56,4 +57,5 @@ class Encoder:
         weights: WeightTable = (None, None),
         seed: int = 0,
         index: int = 0,
+        draw: int = 0,
     ) -> tuple[list[int], list[tuple[int, int]], list[bytes | None]]: ...

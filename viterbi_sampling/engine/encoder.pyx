@@ -125,8 +125,8 @@ cdef class Encoder:
         return edge_weights(self.scores, alpha)
 
     def run(self, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None), uint64_t seed=0,
-            uint64_t first_index=0, const uint64_t[::1] indices=None, Py_ssize_t draws=1, bint with_spans=False,
-            int32_t prefix_id=-1, int32_t suffix_id=-1, int num_threads=1):
+            uint64_t first_index=0, const uint64_t[::1] indices=None, uint64_t first_draw=0, Py_ssize_t draws=1,
+            bint with_spans=False, int32_t prefix_id=-1, int32_t suffix_id=-1, int num_threads=1):
         """Segment each row `draws` times: (ids, offsets, spans or None), row i·draws + j being draw j of text i.
 
         `spans` are positions in the given text, in characters or in bytes as the row says.
@@ -145,6 +145,7 @@ cdef class Encoder:
         job.seed = seed
         job.first_index = first_index
         job.indices = &indices[0] if indices is not None and rows.count else NULL
+        job.first_draw = first_draw
         job.draws = draws
         job.prefix_id = prefix_id
         job.suffix_id = suffix_id
@@ -178,7 +179,7 @@ cdef class Encoder:
         return ids, offsets, spans
 
     def segment(self, Rows rows not None, algorithm="viterbi", double alpha=0.0, weights=(None, None), uint64_t seed=0,
-                uint64_t index=0):
+                uint64_t index=0, uint64_t draw=0):
         """One segmentation of the first row with all that is known of it: (ids, spans, pieces).
 
         `spans` are positions in the given text; `pieces` the bytes of each token in the normalized
@@ -198,6 +199,7 @@ cdef class Encoder:
         job.weights.exponents = &exponents[0] if exponents is not None else NULL
         job.seed = seed
         job.first_index = index
+        job.first_draw = draw
         job.draws = 1
         job.prefix_id = job.suffix_id = -1
         worker.job = &job
@@ -349,7 +351,7 @@ cdef class Worker:
                     status = viterbi_double(&self.encoder.vocabulary, &self.encoder.spelling, text, size, &self.scratch, tokens)
             else:
                 index = job.indices[row] if job.indices != NULL else job.first_index + <uint64_t>row
-                stream_start(&self.stream, job.seed, index, <uint64_t>draw)
+                stream_start(&self.stream, job.seed, index, job.first_draw + <uint64_t>draw)
                 status = sample(job.algorithm, &self.encoder.vocabulary, &job.weights, &self.encoder.spelling, text, size,
                                 &self.stream, &self.scratch, tokens)
             if status != OK:

@@ -1,0 +1,65 @@
+"""What several tests share: where the shared data stands, the bundled model, small models trained here."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+import sentencepiece
+from hypothesis import HealthCheck, settings
+
+from viterbi_sampling import Tokenizer
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = Path(os.environ.get("VITERBI_SAMPLING_SHARED", ROOT.parent / "shared" / "data"))
+SAMPLES = ROOT / "data" / "samples"
+
+settings.register_profile(
+    "project", deadline=None, derandomize=True, print_blob=True, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("project")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what needs the shared data where it does not stand, and what takes an hour unless it is asked for."""
+    missing = not SHARED.is_dir() and not os.environ.get("VITERBI_SAMPLING_SHARED")
+    asked = "whole" in (config.getoption("-m") or "")
+    for item in items:
+        if missing and item.get_closest_marker("shared"):
+            item.add_marker(pytest.mark.skip(reason=f"no shared data at {SHARED}"))
+        if not asked and item.get_closest_marker("whole"):
+            item.add_marker(pytest.mark.skip(reason="takes an hour; select with -m whole"))
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Tokenizer:
+    return Tokenizer.default()
+
+
+@pytest.fixture(scope="session")
+def sample_lines() -> list[str]:
+    """The lines of the sample texts, and what no text file holds."""
+    lines = [line for path in sorted(SAMPLES.glob("*.txt")) for line in path.read_text(encoding="utf-8").split("\n")]
+    return [*lines, "", " ", "   ", "\u2581", " \u2581 x", "x\u2581 ", "\0", "a\0b", "\ufffd", "\U0010ffff", "a\u0300"]
+
+
+def train(**options: object) -> bytes:
+    """A small sentencepiece model of the sample texts."""
+    lines = [line for path in sorted(SAMPLES.glob("*.txt")) for line in path.read_text(encoding="utf-8").split("\n")]
+    out = io.BytesIO()
+    settings_: dict[str, object] = {
+        "model_type": "unigram",
+        "vocab_size": 800,
+        "hard_vocab_limit": False,
+        "character_coverage": 0.98,
+        "num_threads": 1,
+        "minloglevel": 2,
+    }
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter([line for line in lines if line.strip()] * 4),
+        model_writer=out,
+        **(settings_ | {name: list(value) if isinstance(value, tuple) else value for name, value in options.items()}),
+    )
+    return out.getvalue()

@@ -1,0 +1,3 @@
+from viterbi_sampling.cli import main
+
+main()

@@ -1,0 +1,235 @@
+"""Every algorithm in plain Python: the specification that the tests hold the engine to.
+
+Slow, short, and without any of the engine's tricks. A text is a normalized str, positions count its
+characters, a path is a list of edges from position 0 to the end.
+
+Weights are w(edge) = exp(alpha · score(edge)); the law of a path is the product of its weights over
+Z, the sum of that product over all paths. Edges are visited by start, then by end, both rising.
+
+Perfect sampling follows this law. Let F[t] be the sum, over all paths from 0 to t, of their weight.
+Claim: once all edges that end at t have been offered, edge e = (s, t) is the kept one with
+probability F[s]·w(e) / F[t]. The k-th offered edge is taken with its share of the sum of the first
+k; it survives edge j > k with probability sum(j - 1) / sum(j); these telescope to its share of F[t].
+The choices of different ends use different uniforms, so reading back from the end gives the path
+e1 … en with probability Π F[start]·w / F[end], and all but F[0] / F[end of text] cancels: Π w / Z.
+
+>>> pieces = {"a": (0, -1.0), "b": (1, -1.0), "ab": (2, -1.5)}
+>>> edges = lattice("ab", pieces)
+>>> [edge.token for edge in viterbi(edges, 2)]
+[2]
+>>> {tuple(e.token for e in path): round(p, 3) for path, p in law(edges, 2, alpha=1.0)}
+{(2,): 0.622, (0, 1): 0.378}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+REBASE = 100_000.0
+
+
+class Edge(NamedTuple):
+    """A piece at a place: text[start:end] is the piece `token`, or one unknown character."""
+
+    start: int
+    end: int
+    token: int
+    score: float
+
+
+Path = list[Edge]
+Uniforms = Iterator[float]
+
+
+def lattice(
+    text: str, pieces: Mapping[str, tuple[int, float]], unknown: tuple[int, float] | None = None
+) -> list[Edge]:
+    """The edges over `text`: `pieces` maps a piece to its (token, score), `unknown` is that of a character without one."""
+    edges = []
+    longest = max(map(len, pieces), default=0)
+    for start in range(len(text)):
+        single = False
+        for end in range(start + 1, min(len(text), start + longest) + 1):
+            if text[start:end] in pieces:
+                edges.append(Edge(start, end, *pieces[text[start:end]]))
+                single = single or end == start + 1
+        if not single and unknown is not None:
+            edges.append(Edge(start, start + 1, *unknown))
+    return edges
+
+
+def parts(edges: Sequence[Edge], size: int) -> Iterator[tuple[int, int, list[Edge]]]:
+    """(start, end, edges) between neighbouring cuts; a cut is a position that no edge of a path passes over.
+
+    Edges that start where no path from 0 leads are left out.
+    """
+    reached = {0}
+    cut = frontier = 0
+    part: list[Edge] = []
+    by_start: dict[int, list[Edge]] = {}
+    for edge in edges:
+        by_start.setdefault(edge.start, []).append(edge)
+    for position in range(size):
+        if position == frontier and position > cut:
+            yield cut, position, part
+            cut, part = position, []
+        if position in reached:
+            for edge in by_start.get(position, []):
+                part.append(edge)
+                reached.add(edge.end)
+                frontier = max(frontier, edge.end)
+    if size and (size not in reached or frontier != size):
+        raise ValueError("no path covers the text")
+    if size:
+        yield cut, size, part
+
+
+def read_back(kept: Mapping[int, Edge], start: int, end: int) -> Path:
+    """The path from `start` to `end` that is made of the edge kept at each end."""
+    path: Path = []
+    while end > start:
+        path.append(kept[end])
+        end = kept[end].start
+    return path[::-1]
+
+
+def viterbi(edges: Sequence[Edge], size: int, single_precision: bool = False) -> Path:
+    """The best path: scores are added from left to right, and only a strictly greater sum replaces.
+
+    In single precision this is sentencepiece 0.2.3, with its rebase: where the best score at a
+    start leaves ±100,000, it is taken from the scores of all ends reached so far.
+    """
+    real: Callable[[float], np.floating] = np.float32 if single_precision else np.float64
+    best: dict[int, np.floating] = {0: real(0.0)}
+    kept: dict[int, Edge] = {}
+    start = -1
+    for edge in edges:
+        if edge.start not in best:
+            continue
+        if edge.start != start:
+            start = edge.start
+            if single_precision and abs(best[start]) > REBASE:
+                offset = best[start]
+                for position in best:
+                    if position >= start:
+                        best[position] = best[position] - offset
+        candidate = real(edge.score) + best[start]
+        if edge.end not in best or candidate > best[edge.end]:
+            best[edge.end] = candidate
+            kept[edge.end] = edge
+    return read_back(kept, 0, size)
+
+
+def forward_sums(edges: Sequence[Edge], alpha: float, start: int = 0) -> dict[int, float]:
+    """F[t], the sum of the weights of all paths from `start` to t, for each t that a path reaches."""
+    sums = {start: 1.0}
+    for edge in edges:
+        if edge.start in sums:
+            sums[edge.end] = sums.get(edge.end, 0.0) + sums[edge.start] * math.exp(alpha * edge.score)
+    return sums
+
+
+def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) -> Path:
+    """Perfect sampling: in one pass, the forward sums and a reservoir choice at each end."""
+    path: Path = []
+    for start, end, part in parts(edges, size):
+        sums = {start: 1.0}
+        kept: dict[int, Edge] = {}
+        for edge in part:
+            weight = sums[edge.start] * math.exp(alpha * edge.score)
+            first = edge.end not in sums
+            sums[edge.end] = sums.get(edge.end, 0.0) + weight
+            if first or next(uniforms) * sums[edge.end] < weight:
+                kept[edge.end] = edge
+        path += read_back(kept, start, end)
+    return path
+
+
+def ffbs(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) -> Path:
+    """Forward filtering, backward sampling: the sums first, then one choice a token from the end.
+
+    Edges of one end are gone through from the shortest to the longest; a single one needs no uniform.
+    """
+    path: Path = []
+    for start, position, part in parts(edges, size):
+        sums = forward_sums(part, alpha, start)
+        kept: dict[int, Edge] = {}
+        end = position
+        while position > start:
+            candidates = [edge for edge in reversed(part) if edge.end == position]
+            choice = candidates[-1]
+            if len(candidates) > 1:
+                rest = next(uniforms) * sums[position]
+                for edge in candidates:
+                    weight = sums[edge.start] * math.exp(alpha * edge.score)
+                    if rest < weight:
+                        choice = edge
+                        break
+                    rest -= weight
+            kept[position] = choice
+            position = choice.start
+        path += read_back(kept, start, end)
+    return path
+
+
+def viterbi_sampling(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) -> Path:
+    """The original Viterbi Sampling, whose law is biased: a coin for each candidate against the kept one.
+
+    The coin falls for the candidate with probability sigmoid(alpha · (its path's score - the kept
+    path's score)). Of three equal candidates the last is taken half the time: (1/4, 1/4, 1/2).
+    """
+    path: Path = []
+    for start, end, part in parts(edges, size):
+        scores = {start: 0.0}
+        kept: dict[int, Edge] = {}
+        for edge in part:
+            score = scores[edge.start] + edge.score
+            if edge.end not in kept or next(uniforms) < sigmoid(alpha * (score - scores[edge.end])):
+                scores[edge.end] = score
+                kept[edge.end] = edge
+        path += read_back(kept, start, end)
+    return path
+
+
+def sigmoid(x: float) -> float:
+    """1 / (1 + exp(-x)), without overflow."""
+    return 1.0 / (1.0 + math.exp(-x)) if x > -700 else 0.0
+
+
+def segmentations(edges: Sequence[Edge], size: int, start: int = 0) -> Iterator[Path]:
+    """All paths from `start` to the end, longest first piece first."""
+    if start == size:
+        yield []
+    for edge in sorted((e for e in edges if e.start == start), key=lambda e: -e.end):
+        for rest in segmentations(edges, size, edge.end):
+            yield [edge, *rest]
+
+
+def law(edges: Sequence[Edge], size: int, alpha: float) -> list[tuple[Path, float]]:
+    """Each path with its probability under p ∝ exp(alpha · score), by enumeration."""
+    paths = list(segmentations(edges, size))
+    scores = [alpha * math.fsum(edge.score for edge in path) for path in paths]
+    top = max(scores)
+    weights = [math.exp(score - top) for score in scores]
+    total = math.fsum(weights)
+    return [(path, weight / total) for path, weight in zip(paths, weights, strict=True)]
+
+
+def spell(path: Path, text: str, unknown: int, unknown_id: int, byte_ids: Sequence[int] | None = None) -> list[int]:
+    """The ids of a path: a run of unknown characters is one `unknown_id`, or with `byte_ids` its bytes."""
+    ids: list[int] = []
+    after_unknown = False
+    for edge in path:
+        is_unknown = edge.token == unknown
+        if is_unknown and byte_ids is not None:
+            ids += [byte_ids[byte] for byte in text[edge.start : edge.end].encode("utf-8")]
+        elif not is_unknown:
+            ids.append(edge.token)
+        elif not after_unknown:
+            ids.append(unknown_id)
+        after_unknown = is_unknown
+    return ids
