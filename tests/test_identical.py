@@ -106,4 +106,6 @@ def test_any_number_of_threads(sample_lines: list[str], threads: int) -> None:
     assert batch.to_list() == processor.encode(lines)
     spans = tokenizer.encode_batch(lines, num_threads=threads, with_offsets=True).spans
     assert spans is not None
-    assert spans.tolist() == [[a, b] for m in processor.encode(lines, return_type="offset_mapping") for a, b in m["offsets"]]
+    assert spans.tolist() == [
+        [a, b] for m in processor.encode(lines, return_type="offset_mapping") for a, b in m["offsets"]
+    ]

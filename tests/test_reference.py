@@ -48,7 +48,9 @@ def test_ties_go_to_the_earliest_start() -> None:
     assert [e.token for e in ref.viterbi(edges, 3)] == [2]
 
 
-def exact_law(sampler: object, edges: list[ref.Edge], size: int, alpha: float, grid: int) -> dict[tuple[int, ...], float]:
+def exact_law(
+    sampler: object, edges: list[ref.Edge], size: int, alpha: float, grid: int
+) -> dict[tuple[int, ...], float]:
     """The law of a sampler, from all combinations of a grid of uniforms: exact where the brackets lie on the grid."""
     law: dict[tuple[int, ...], float] = {}
     midpoints = [(i + 0.5) / grid for i in range(grid)]

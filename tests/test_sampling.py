@@ -150,10 +150,12 @@ def far_tail(degrees: int) -> float:
     return degrees + 2 * math.sqrt(degrees * x) + 2 * x
 
 
-def draw(tokenizer: Tokenizer, text: str, sampler: str, alpha: float, total: int, seed: int) -> Counter[tuple[int, ...]]:
+def draw(
+    tokenizer: Tokenizer, text: str, sampler: str, alpha: float, total: int, seed: int
+) -> Counter[tuple[int, ...]]:
     """How often each path comes in `total` samples: two draws of each of half as many indices."""
     batch = tokenizer.sample_batch([text] * (total // 2), alpha=alpha, algorithm=sampler, n=2, seed=seed)
-    base = len(tokenizer) + 1       # a path as one number, its first token the lowest digit
+    base = len(tokenizer) + 1  # a path as one number, its first token the lowest digit
     place = np.arange(len(batch.ids)) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
     numbers = np.add.reduceat((batch.ids + 1) * base**place, batch.offsets[:-1])
     paths: Counter[tuple[int, ...]] = Counter()

@@ -54,7 +54,9 @@ def test_from_pieces() -> None:
     assert [tokenizer.id_to_piece(i) for i in range(3)] == ["b", "a", "<unk>"]
     assert (tokenizer.unk_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id) == (2, None, None, None)
     assert tokenizer.encode("bxya ") == [0, 2, 1, 2]
-    assert tokenizer.encode_with_offsets("bxya ") == Encoding([0, 2, 1, 2], ["b", "xy", "a", " "], [(0, 1), (1, 3), (3, 4), (4, 5)])
+    assert tokenizer.encode_with_offsets("bxya ") == Encoding(
+        [0, 2, 1, 2], ["b", "xy", "a", " "], [(0, 1), (1, 3), (3, 4), (4, 5)]
+    )
     closed = Tokenizer.from_pieces({"a": -1.0, "ab": -1.0, "bc": -1.0})
     assert closed.encode("abcab") == [0, 2, 1]
     for text in ("b", "ba", "abb", "aabcb", "x"):
@@ -151,7 +153,11 @@ def test_nulls_are_errors(tokenizer: Tokenizer, column: Any) -> None:
         ({"alpha": "high"}, TypeError, "alpha must be a number, not str"),
         ({"alpha": None}, TypeError, "alpha must be a number, not NoneType"),
         ({"alpha": 1e300}, ValueError, "too large for this model"),
-        ({"alpha": 1.0, "algorithm": "gibbs"}, ValueError, "algorithm must be one of perfect, ffbs, viterbi_sampling, got 'gibbs'"),
+        (
+            {"alpha": 1.0, "algorithm": "gibbs"},
+            ValueError,
+            "algorithm must be one of perfect, ffbs, viterbi_sampling, got 'gibbs'",
+        ),
         ({"alpha": 1.0, "nbest_size": 5}, ValueError, "nbest_size"),
         ({"alpha": 1.0, "seed": -1}, ValueError, "seed must be from 0"),
         ({"alpha": 1.0, "seed": 2**64}, ValueError, "seed must be from 0"),

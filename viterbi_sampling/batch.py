@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
@@ -98,7 +99,7 @@ class Batch:
         """The rows as lists of int."""
         ids = self.ids.tolist()
         bounds = self.offsets.tolist()
-        return [ids[start:end] for start, end in zip(bounds[:-1], bounds[1:], strict=True)]
+        return [ids[start:end] for start, end in pairwise(bounds)]
 
     def to_arrow(self) -> pyarrow.ListArray | pyarrow.LargeListArray:
         """An Arrow list array over the same ids: no copy of the ids.

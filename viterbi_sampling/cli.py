@@ -30,14 +30,18 @@ def _options(command: Command) -> Command:
     for option in (
         click.argument("input", type=click.File("rb"), default="-"),
         click.option("-o", "--output", type=click.File("wb"), default="-", help="A file; standard output by default."),
-        click.option("-m", "--model", type=click.Path(path_type=Path), help="A model file; by default the bundled one."),
+        click.option(
+            "-m", "--model", type=click.Path(path_type=Path), help="A model file; by default the bundled one."
+        ),
     ):
         command = option(command)
     return command
 
 
 def _spelling(command: Command) -> Command:
-    command = click.option("--threads", type=click.IntRange(1), help="By default as many as the process may use.")(command)
+    command = click.option("--threads", type=click.IntRange(1), help="By default as many as the process may use.")(
+        command
+    )
     return click.option("--pieces", is_flag=True, help="Pieces instead of ids, with spaces as U+2581.")(command)
 
 
@@ -59,7 +63,9 @@ def main() -> None:
 @_options
 @_spelling
 @_ends
-def encode(input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, threads: int | None, **ends: bool) -> None:
+def encode(
+    input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, threads: int | None, **ends: bool
+) -> None:
     """Segment each line of INPUT (a file, or standard input) along its best path."""
     tokenizer = _load(model)
 
@@ -76,9 +82,16 @@ def encode(input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, 
 @_spelling
 @_ends
 @click.option("--alpha", type=float, required=True, help="Inverse temperature: 0 is uniform, 1 the model's own law.")
-@click.option("--algorithm", type=click.Choice(SAMPLERS), default="perfect", show_default=True,
-              help="viterbi_sampling is the original one, whose law is biased.")
-@click.option("--seed", type=click.IntRange(0, 2**64 - 1), help="The same seed, the same samples; fresh ones by default.")
+@click.option(
+    "--algorithm",
+    type=click.Choice(SAMPLERS),
+    default="perfect",
+    show_default=True,
+    help="viterbi_sampling is the original one, whose law is biased.",
+)
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), help="The same seed, the same samples; fresh ones by default."
+)
 @click.option("-n", "--samples", type=click.IntRange(1), default=1, show_default=True, help="Lines for each line.")
 def sample(
     input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, threads: int | None, alpha: float,
@@ -96,7 +109,8 @@ def sample(
 
     def rows(lines: list[bytes], first: int) -> Iterator[str]:
         if not pieces:
-            batch = tokenizer.sample_batch(lines, n=samples, index=first, num_threads=threads, **law, **ends)
+            options = {**law, **ends}
+            batch = tokenizer.sample_batch(lines, n=samples, index=first, num_threads=threads, **options)
             return map(_numbers, batch.to_list())
         drawn = (
             tokenizer.sample_with_offsets(line, index=index, draw=draw, **law).pieces

@@ -45,10 +45,11 @@ Path = list[Edge]
 Uniforms = Iterator[float]
 
 
-def lattice(
-    text: str, pieces: Mapping[str, tuple[int, float]], unknown: tuple[int, float] | None = None
-) -> list[Edge]:
-    """The edges over `text`: `pieces` maps a piece to its (token, score), `unknown` is that of a character without one."""
+def lattice(text: str, pieces: Mapping[str, tuple[int, float]], unknown: tuple[int, float] | None = None) -> list[Edge]:
+    """The edges over `text`.
+
+    `pieces` maps a piece to its (token, score); `unknown` is that of a character that no piece of one character covers.
+    """
     edges = []
     longest = max(map(len, pieces), default=0)
     for start in range(len(text)):

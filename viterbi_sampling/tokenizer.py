@@ -432,8 +432,7 @@ class Tokenizer:
     def _pieces(self, ids: list[int], unknown: list[bytes | None]) -> list[str]:
         pieces = self._model.pieces
         return [
-            pieces[id] if surface is None else surface.decode("utf-8")
-            for id, surface in zip(ids, unknown, strict=True)
+            pieces[id] if surface is None else surface.decode("utf-8") for id, surface in zip(ids, unknown, strict=True)
         ]
 
     def _checked_ids(self, ids: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32]:

@@ -10,7 +10,10 @@ ALGORITHMS: dict[str, int]
 WeightTable = tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.int32] | None]
 
 def piece_trie(
-    text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], scores: npt.NDArray[np.float32]
+    text: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.int32],
+    scores: npt.NDArray[np.float32],
 ) -> Trie: ...
 def spell_spaces(
     text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]

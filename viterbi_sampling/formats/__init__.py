@@ -31,7 +31,9 @@ def read(data: bytes, format: str | None = None) -> Model:
     """The model in `data`, of the given format or of the one it looks like."""
     name = guess(data) if format is None else format
     if name not in _READERS:
-        raise ValueError(f"format must be one of {', '.join(_READERS)}, or None to tell it from the content; got {name!r}")
+        raise ValueError(
+            f"format must be one of {', '.join(_READERS)}, or None to tell it from the content; got {name!r}"
+        )
     if not data:
         raise ModelError("the model is empty (0 bytes)")
     return _READERS[name](data)

@@ -18,7 +18,17 @@ from viterbi_sampling.model import UNKNOWN_PENALTY, Model, NormalizerRules, Piec
 PIECES, TRAINER_SPEC, NORMALIZER_SPEC, DENORMALIZER_SPEC = 1, 2, 3, 5
 # TrainerSpec
 MODEL_TYPE, WHITESPACE_AS_SUFFIX, BYTE_FALLBACK, VOCAB_SIZE = 3, 24, 35, 4
-UNK_ID, BOS_ID, EOS_ID, PAD_ID, UNK_SURFACE, UNK_PIECE, BOS_PIECE, EOS_PIECE, PAD_PIECE = 40, 41, 42, 43, 44, 45, 46, 47, 48
+UNK_ID, BOS_ID, EOS_ID, PAD_ID, UNK_SURFACE, UNK_PIECE, BOS_PIECE, EOS_PIECE, PAD_PIECE = (
+    40,
+    41,
+    42,
+    43,
+    44,
+    45,
+    46,
+    47,
+    48,
+)
 # NormalizerSpec
 NAME, CHARSMAP, ADD_DUMMY_PREFIX, REMOVE_EXTRA_WHITESPACES, ESCAPE_WHITESPACES = 1, 2, 3, 4, 5
 
@@ -60,7 +70,8 @@ def read(data: bytes) -> Model:
     parts = {number: b"".join(part for other, part in others if other == number) for number, _ in others}
     if TRAINER_SPEC not in parts and NORMALIZER_SPEC not in parts:
         raise ModelError(
-            f"not a sentencepiece model, or a truncated one: {len(scores)} pieces, no trainer_spec and no normalizer_spec"
+            f"not a sentencepiece model, or a truncated one: after {len(scores)} pieces there is "
+            "no trainer_spec and no normalizer_spec"
         )
     trainer = Message(parts.get(TRAINER_SPEC, b""), "trainer_spec")
     kind = trainer.integer(MODEL_TYPE, 1)
