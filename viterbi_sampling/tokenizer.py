@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from viterbi_sampling import formats
 from viterbi_sampling.batch import Batch, Encoding
+from viterbi_sampling.engine.cuts import Cuts
 from viterbi_sampling.engine.decoder import Decoder
 from viterbi_sampling.engine.encoder import ALGORITHMS, Encoder, piece_trie, spell_spaces
 from viterbi_sampling.engine.normalizer import Normalizer
@@ -548,7 +549,8 @@ def _encoder(model: Model) -> Encoder:
         trie_text, trie_offsets = text, pieces.offsets
     if not matched.any():
         raise ModelError("no piece of the model can match a text: none is NORMAL or USER_DEFINED")
-    trie = piece_trie(trie_text, trie_offsets, np.flatnonzero(matched).astype(np.int32), viterbi_scores)
+    ids = np.flatnonzero(matched).astype(np.int32)
+    trie = piece_trie(trie_text, trie_offsets, ids, viterbi_scores)
     symbols = None
     if len(defined):
         symbols = piece_trie(text, pieces.offsets, defined.astype(np.int32), viterbi_scores)
@@ -561,10 +563,14 @@ def _encoder(model: Model) -> Encoder:
         rules.whitespace_as_suffix,
     )
     unknown = model.ids_of_type(PieceType.UNKNOWN)
+    unknown_score = 0.0 if model.unknown_score is None else model.unknown_score
     return Encoder(
         normalizer,
         trie,
-        np.append(scores, model.unknown_score if model.unknown_score is not None else 0.0),
+        Cuts(trie_text, trie_offsets, ids),
+        np.append(scores, unknown_score),
+        np.append(viterbi_scores, np.float32(unknown_score)),
+        np.append(np.diff(trie_offsets), 0).astype(np.int32),
         model.single_precision,
         model.unknown_score,
         int(unknown[0]) if len(unknown) else -1,

@@ -3,13 +3,16 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from viterbi_sampling.engine.buffer cimport Bytes, Ints
-from viterbi_sampling.engine.decide cimport Algorithm, Scratch, Weights
+from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.rows cimport Rows
+from viterbi_sampling.engine.sampling cimport Algorithm, Weights
+from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport Stream
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens
 from viterbi_sampling.engine.trie cimport Trie
+from viterbi_sampling.engine.words cimport Words
 
 cdef struct Job:                # what is done to each text; the same for all threads of a call
     Algorithm algorithm
@@ -29,11 +32,16 @@ cdef class Encoder:
     cdef bint single_precision
     cdef Normalizer normalizer
     cdef Trie trie
-    cdef object scores          # owns what `vocabulary` points to
+    cdef Cuts cuts
+    cdef object scores          # these own what `vocabulary` points to
+    cdef object single_scores
+    cdef object lengths
+    cdef object shelf           # tables of words that no worker has now: {(algorithm, alpha): [Words, ...]}
 
 cdef class Worker:
     cdef Encoder encoder
     cdef Rows rows
+    cdef Words words
     cdef Job* job
     cdef Py_ssize_t first       # the texts it does: first, ..., last - 1
     cdef Py_ssize_t last

@@ -1,6 +1,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from viterbi_sampling.engine.cuts import Cuts
 from viterbi_sampling.engine.normalizer import Normalizer
 from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.engine.trie import Trie
@@ -26,7 +27,10 @@ class Encoder:
         self,
         normalizer: Normalizer,
         trie: Trie,
+        cuts: Cuts,
         scores: npt.NDArray[np.float64],
+        single_scores: npt.NDArray[np.float32],
+        lengths: npt.NDArray[np.int32],
         single_precision: bool,
         unknown_score: float | None,
         unknown_id: int,

@@ -6,6 +6,7 @@ bytes; their ids are joined at the end. A thread lives inside one call.
 """
 
 import threading
+from collections import OrderedDict
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
@@ -16,21 +17,28 @@ import numpy as np
 from viterbi_sampling.engine.buffer cimport (
     MAX_TEXT, NO_MEMORY, NO_PATH, OK, TOO_LONG, Ints,
 )
-from viterbi_sampling.engine.decide cimport (
-    FFBS, PERFECT, VITERBI, VITERBI_SAMPLING, sample, scratch_free, viterbi_double, viterbi_single,
-)
+from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.normalizer cimport Normalizer, normalize
 from viterbi_sampling.engine.rows cimport Rows
+from viterbi_sampling.engine.sampling cimport FFBS, PERFECT, VITERBI, VITERBI_SAMPLING, sample
+from viterbi_sampling.engine.scratch cimport scratch_free
 from viterbi_sampling.engine.stream cimport stream_start
 from viterbi_sampling.engine.tokens cimport add_token
 from viterbi_sampling.engine.trie cimport NO_PIECE, Trie
+from viterbi_sampling.engine.viterbi cimport viterbi_double, viterbi_single
 
 from viterbi_sampling.engine.weights import edge_weights
+from viterbi_sampling.engine.words import Words
 
 ALGORITHMS = {"viterbi": VITERBI, "perfect": PERFECT, "ffbs": FFBS, "viterbi_sampling": VITERBI_SAMPLING}
 
 cdef enum:
     BYTES_A_THREAD = 1 << 17        # less work than this is not worth a thread
+    # The tables of words: at most 8 MB of slots and 32 MB of records each.
+    MOST_SLOTS = 1 << 17
+    MOST_BYTES = 1 << 25
+    TABLES_A_KEY = 64
+    KEYS = 4
     BYTES_UNWATCHED = 1 << 25       # more work than this runs beside the main thread, which watches for Ctrl-C
 
 
@@ -92,19 +100,29 @@ def spell_spaces(const uint8_t[::1] text, const int64_t[::1] offsets):
 cdef class Encoder:
     """A model ready to run. Immutable; any number of threads may use it at once."""
 
-    def __init__(self, Normalizer normalizer not None, Trie trie not None, const double[::1] scores not None,
-                 bint single_precision, unknown_score, int32_t unknown_id, bint byte_fallback, const int32_t[::1] byte_ids,
+    def __init__(self, Normalizer normalizer not None, Trie trie not None, Cuts cuts not None,
+                 const double[::1] scores not None, const float[::1] single_scores not None,
+                 const int32_t[::1] lengths not None, bint single_precision, unknown_score, int32_t unknown_id, bint byte_fallback, const int32_t[::1] byte_ids,
                  bint escape_whitespaces):
-        """`scores` are those of the edges, one a piece and one more for an unknown character.
+        """`scores`, `single_scores` and `lengths` have one entry a piece and one more for an unknown character.
 
-        `unknown_score` is None where unknown characters have no edge.
+        `scores` are for sampling, `single_scores` for decoding in single precision, `lengths` in bytes as the trie
+        spells the pieces. `unknown_score` is None where unknown characters have no edge.
         """
         cdef int i
         self.normalizer = normalizer
         self.trie = trie
         self.scores = np.ascontiguousarray(scores)
         self.single_precision = single_precision
+        self.cuts = cuts
+        self.single_scores = np.ascontiguousarray(single_scores)
+        self.lengths = np.ascontiguousarray(lengths)
+        self.shelf = OrderedDict()
         cdef const double[::1] view = self.scores
+        cdef const float[::1] single_view = self.single_scores
+        cdef const int32_t[::1] length_view = self.lengths
+        self.vocabulary.single_scores = &single_view[0]
+        self.vocabulary.lengths = &length_view[0]
         self.vocabulary.nodes = trie.nodes
         self.vocabulary.scores = &view[0]
         self.vocabulary.unknown = NO_PIECE if unknown_score is None else <int32_t>(scores.shape[0] - 1)
@@ -123,6 +141,28 @@ cdef class Encoder:
     def weights(self, double alpha):
         """exp(alpha * score) of each token: (weights, exponents), see edge_weights."""
         return edge_weights(self.scores, alpha)
+
+    def borrow(self, key):
+        """A table of words for (algorithm, alpha): one that is on the shelf, or a new one."""
+        shelved = self.shelf.get(key)
+        if shelved:
+            try:
+                return shelved.pop()
+            except IndexError:      # another thread was faster
+                pass
+        return Words(MOST_SLOTS, MOST_BYTES)
+
+    def give_back(self, key, words):
+        """Put a table on the shelf, which holds those of the keys that were used last."""
+        shelved = self.shelf.setdefault(key, [])
+        if len(shelved) < TABLES_A_KEY:
+            shelved.append(words)
+        try:
+            self.shelf.move_to_end(key)
+            while len(self.shelf) > KEYS:
+                self.shelf.popitem(last=False)
+        except KeyError:            # another thread took the key away
+            pass
 
     def run(self, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None), uint64_t seed=0,
             uint64_t first_index=0, const uint64_t[::1] indices=None, uint64_t first_draw=0, Py_ssize_t draws=1,
@@ -159,6 +199,7 @@ cdef class Encoder:
         for k in range(num_threads):
             worker = Worker(self, rows)
             worker.job = &job
+            worker.words = self.borrow((algorithm, alpha))
             worker.sizes = &bounds[1]
             worker.tokens.with_spans = with_spans
             worker.first = i
@@ -172,6 +213,8 @@ cdef class Encoder:
             workers[0].work()
         else:
             run_beside(workers, Cancel.of(&job))
+        for worker in workers:
+            self.give_back((algorithm, alpha), worker.words)
         for worker in workers:
             worker.raise_for_status()
         np.cumsum(offsets, out=offsets)
@@ -190,7 +233,7 @@ cdef class Encoder:
         cdef const int32_t[::1] exponents = weights[1]
         cdef Worker worker = Worker(self, rows)
         cdef int64_t size = 0
-        cdef size_t k
+        cdef Py_ssize_t k
         cdef const int32_t* span
         memset(&job, 0, sizeof(Job))
         job.algorithm = ALGORITHMS[algorithm]
@@ -208,11 +251,13 @@ cdef class Encoder:
         worker.last = 1
         worker.tokens.with_spans = True
         worker.keep_normalized = True
+        worker.words = self.borrow((algorithm, alpha))
         worker.work()
+        self.give_back((algorithm, alpha), worker.words)
         worker.raise_for_status()
-        ids = [worker.tokens.ids.data[k] for k in range(worker.tokens.ids.size)]
+        ids = [worker.tokens.ids.data[k] for k in range(<Py_ssize_t>worker.tokens.ids.size)]
         pieces = []
-        for k in range(worker.tokens.ids.size):
+        for k in range(<Py_ssize_t>worker.tokens.ids.size):
             piece = None
             if ids[k] == self.spelling.unknown_id and not self.spelling.byte_fallback:
                 span = &worker.tokens.spans.data[2 * k]
@@ -346,14 +391,16 @@ cdef class Worker:
                 status = OK
             elif job.algorithm == VITERBI:
                 if self.encoder.single_precision:
-                    status = viterbi_single(&self.encoder.vocabulary, &self.encoder.spelling, text, size, &self.scratch, tokens)
+                    status = viterbi_single(&self.encoder.vocabulary, &self.encoder.cuts.table, &self.encoder.spelling,
+                                            text, size, &self.words.table, &self.scratch, tokens)
                 else:
                     status = viterbi_double(&self.encoder.vocabulary, &self.encoder.spelling, text, size, &self.scratch, tokens)
             else:
                 index = job.indices[row] if job.indices != NULL else job.first_index + <uint64_t>row
                 stream_start(&self.stream, job.seed, index, job.first_draw + <uint64_t>draw)
-                status = sample(job.algorithm, &self.encoder.vocabulary, &job.weights, &self.encoder.spelling, text, size,
-                                &self.stream, &self.scratch, tokens)
+                status = sample(job.algorithm, &self.encoder.vocabulary, &self.encoder.cuts.table, &job.weights,
+                                &self.encoder.spelling, text, size, &self.stream, &self.words.table, &self.scratch,
+                                tokens)
             if status != OK:
                 return status
             if job.suffix_id >= 0 and not add_token(tokens, job.suffix_id, size, size):

@@ -8,6 +8,8 @@ from viterbi_sampling.engine.trie cimport Node
 cdef struct Vocabulary:
     const Node* nodes
     const double* scores        # of each token, the unknown one included
+    const float* single_scores  # the same for decoding in single precision
+    const int32_t* lengths      # bytes of each token; 0 for the unknown one
     int32_t unknown             # the token of an unknown character: one past the last piece; or NO_PIECE
     float unknown_score
 
@@ -18,7 +20,7 @@ cdef struct Edge:
 
 cdef struct Lattice:
     const uint8_t* text
-    int32_t size
+    int32_t size                # where the text ends
     int32_t cut                 # all paths meet here, and all edges before are gone
     int32_t at                  # edges that start before are there
     int32_t frontier            # the furthest end of an edge
@@ -27,7 +29,8 @@ cdef struct Lattice:
     size_t capacity
     Bytes reached               # one flag a position from the cut on: some path leads here
 
-cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t size) noexcept nogil
+# The lattice of text[begin:end], where `begin` and `end` are cuts.
+cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t begin, int32_t end) noexcept nogil
 
 # Forget the edges; with_cut: all paths meet at `at`, where the next part begins.
 cdef void lattice_clear(Lattice* lattice, bint with_cut) noexcept nogil

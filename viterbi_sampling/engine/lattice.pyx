@@ -16,11 +16,11 @@ from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
 from viterbi_sampling.engine.utf8 cimport char_length
 
 
-cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t size) noexcept nogil:
+cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t begin, int32_t end) noexcept nogil:
     lattice.text = text
-    lattice.size = size
-    lattice.at = 0
-    lattice.frontier = 0
+    lattice.size = end
+    lattice.at = begin
+    lattice.frontier = begin
     lattice_clear(lattice, True)
 
 

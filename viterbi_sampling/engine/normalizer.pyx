@@ -18,6 +18,7 @@ import numpy as np
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, Trie, step
 from viterbi_sampling.engine.utf8 cimport decode
+from viterbi_sampling.engine.words cimport SLACK
 from viterbi_sampling.errors import ModelError
 
 cdef enum:
@@ -117,7 +118,7 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
             at += used
     if at == size:
         return OK
-    if not reserve_bytes(out, size - at + 2) or (origins != NULL and not reserve_ints(origins, size - at + 3)):
+    if not reserve_bytes(out, size - at + 2 + SLACK) or (origins != NULL and not reserve_ints(origins, size - at + 3)):
         return NO_MEMORY
     if rules.add_dummy_prefix and not rules.whitespace_as_suffix:
         out.data[0] = SPACE
@@ -165,7 +166,7 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
         if begin < piece_size:
             after_space = rules.remove_extra_whitespaces and piece[piece_size - 1] == SPACE
             i = written + (piece_size - begin) + (size - at) + 2
-            if not reserve_bytes(out, i) or (origins != NULL and not reserve_ints(origins, i + 1)):
+            if not reserve_bytes(out, i + SLACK) or (origins != NULL and not reserve_ints(origins, i + 1)):
                 return NO_MEMORY
             while begin < piece_size:
                 if rules.escape_whitespaces and is_visible_space(piece + begin, piece_size - begin):

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t
 
 from viterbi_sampling.engine.buffer cimport Ints, reserve_ints
+from viterbi_sampling.engine.utf8 cimport char_length
 
 cdef struct Spelling:           # what becomes of tokens, by model
     int32_t unknown             # the token of an unknown character inside the engine
@@ -78,6 +79,32 @@ cdef inline bint add_path(Tokens* out, const Spelling* spelling, const uint8_t* 
         else:
             out.after_unknown = False
             if not add_token(out, token, begin, end):
+                return False
+        begin = end
+    return True
+
+
+cdef inline bint add_tokens(Tokens* out, const Spelling* spelling, const int32_t* lengths, const uint8_t* text,
+                            int32_t begin, const int32_t* tokens, int32_t count, bint has_unknown) noexcept nogil:
+    """Add the tokens of a path that begins at `begin`, in the order of the text. False without memory."""
+    cdef int32_t i, end
+    if not out.with_spans and not has_unknown:
+        if not reserve_ints(&out.ids, out.ids.size + count):
+            return False
+        for i in range(count):
+            out.ids.data[out.ids.size + i] = tokens[i]
+        out.ids.size += count
+        out.after_unknown = False
+        return True
+    for i in range(count):
+        if tokens[i] == spelling.unknown:
+            end = begin + char_length(text[begin])
+            if not add_unknown(out, spelling, text, begin, end):
+                return False
+        else:
+            end = begin + lengths[tokens[i]]
+            out.after_unknown = False
+            if not add_token(out, tokens[i], begin, end):
                 return False
         begin = end
     return True

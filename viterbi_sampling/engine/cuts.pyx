@@ -1,0 +1,55 @@
+"""Cuts that the text alone shows, without a lattice.
+
+Where no piece holds two characters in a row, no edge passes between them: all paths meet there, and
+the text falls into *words* that can be decided one by one. In English that is before each space and
+around most punctuation, in Chinese every few characters; a model whose pieces cross spaces has few.
+
+The pairs of ASCII characters have a flag each, the others share a bitmap by their hash: a pair that
+is taken for another's only hides a cut.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+
+import numpy as np
+
+from viterbi_sampling.engine.utf8 cimport char_length
+
+cdef enum:
+    FEWEST_BITS = 12
+    MOST_BITS = 22      # half a megabyte: it should stay in the cache
+
+
+cdef class Cuts:
+    """The pairs of characters that occur inside pieces. Immutable; any number of threads may use it."""
+
+    def __init__(self, const uint8_t[::1] text, const int64_t[::1] offsets, const int32_t[::1] ids):
+        """Piece i of `ids` is text[offsets[i]:offsets[i + 1]], valid UTF-8."""
+        cdef Py_ssize_t k
+        cdef int64_t at, end
+        cdef int length, bits = FEWEST_BITS
+        cdef uint32_t first, second
+        cdef uint64_t bit
+        while bits < MOST_BITS and (1 << bits) < 4 * text.shape[0]:
+            bits += 1
+        self.ascii = np.zeros(128 * 128, np.uint8)
+        self.pairs = np.zeros(1 << (bits - 6), np.uint64)
+        cdef uint8_t[::1] ascii = self.ascii
+        cdef uint64_t[::1] pairs = self.pairs
+        self.table.ascii = &ascii[0]
+        self.table.pairs = &pairs[0]
+        self.table.shift = 64 - bits
+        for k in range(ids.shape[0]):
+            at = offsets[ids[k]]
+            end = offsets[ids[k] + 1]
+            first = 0
+            while at < end:
+                length = char_length(text[at])
+                second = character(&text[at], length)
+                if at > offsets[ids[k]]:
+                    if (first | second) < 0x80:
+                        ascii[first << 7 | second] = True
+                    else:
+                        bit = pair_bit(&self.table, first, second)
+                        pairs[bit >> 6] |= <uint64_t>1 << (bit & 63)
+                first = second
+                at += length

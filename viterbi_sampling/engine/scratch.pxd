@@ -1,0 +1,72 @@
+# What deciding a text needs while it runs; reused from text to text, and owned by one thread.
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free, realloc
+
+from viterbi_sampling.engine.buffer cimport Ints, reserve_ints
+from viterbi_sampling.engine.lattice cimport Lattice, lattice_free
+from viterbi_sampling.engine.words cimport MAX_WORD
+
+cdef struct Cell:               # what is known of one position
+    double value                # the best score, or the score of the kept path, or the forward sum ...
+    int64_t exponent            # ... which is value * 2^exponent
+    int32_t start               # where the kept edge to this position starts; -1: no edge yet
+    int32_t token               # its token
+
+cdef struct Pair:               # the best two paths to one position of a word
+    double best
+    double second
+    int32_t start
+    int32_t token
+
+cdef struct Scratch:
+    Lattice lattice
+    Cell* cells
+    size_t cell_capacity
+    double* thresholds          # one an edge of the lattice
+    size_t threshold_capacity
+    Ints path                   # (token, end) pairs, last token first
+    Ints previous               # for each edge the one before it that has the same end, or -1
+    Pair pairs[MAX_WORD + 1]
+    const int* cancelled        # set by another thread: stop at the next cut
+
+
+cdef inline bint reserve_cells(Scratch* scratch, size_t count) noexcept nogil:
+    cdef void* cells
+    if count > scratch.cell_capacity:
+        count += count >> 1
+        cells = realloc(scratch.cells, count * sizeof(Cell))
+        if cells == NULL:
+            return False
+        scratch.cells = <Cell*>cells
+        scratch.cell_capacity = count
+    return True
+
+
+cdef inline bint reserve_thresholds(Scratch* scratch, size_t count) noexcept nogil:
+    cdef void* thresholds
+    if count > scratch.threshold_capacity:
+        count += count >> 1
+        thresholds = realloc(scratch.thresholds, count * sizeof(double))
+        if thresholds == NULL:
+            return False
+        scratch.thresholds = <double*>thresholds
+        scratch.threshold_capacity = count
+    return True
+
+
+cdef inline bint add_step(Scratch* scratch, size_t count, int32_t token, int32_t end) noexcept nogil:
+    """Set step `count` of the path that is read backwards."""
+    if 2 * count + 2 > scratch.path.capacity and not reserve_ints(&scratch.path, 2 * count + 2):
+        return False
+    scratch.path.data[2 * count] = token
+    scratch.path.data[2 * count + 1] = end
+    return True
+
+
+cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
+    lattice_free(&scratch.lattice)
+    free(scratch.cells)
+    free(scratch.thresholds)
+    free(scratch.path.data)
+    free(scratch.previous.data)

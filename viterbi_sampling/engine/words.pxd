@@ -1,0 +1,95 @@
+# A cache of words: what was found out about a word, to be looked up when it comes again.
+
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from viterbi_sampling.engine.buffer cimport Bytes
+
+cdef enum:
+    MAX_WORD = 63           # bytes of the longest word that is kept
+    SHORT_WORD = 15         # bytes of the longest word whose key is the word itself
+    LONG_KEY = 0xFF         # stands in the last byte of the key of a longer one
+    MAX_PROBES = 8
+    SLACK = 16              # bytes that can be read after a text, whatever they are
+    PAYLOAD = 12
+
+cdef struct Slot:           # 64 bytes, one cache line
+    uint64_t low            # the key: the word filled up with zeros, the last byte its length (0: empty slot);
+    uint64_t high           # or of a long word two hash values, and LONG_KEY
+    int32_t payload[PAYLOAD]
+
+cdef struct Table:
+    Slot* slots
+    size_t count            # of slots, a power of two
+    size_t used
+    Bytes arena             # what does not fit into a slot; a long word's part begins with the word
+    size_t most_slots
+    size_t most_bytes       # of the arena
+
+cdef extern from *:
+    """
+    // 16 bytes of ones, then 16 of zeros: read from 16 - n on, the mask of the first n bytes.
+    static const unsigned char viterbi_sampling_key_masks[32] = {
+        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    """
+    const uint8_t* KEY_MASKS "viterbi_sampling_key_masks"
+
+
+cdef inline void key_of(const uint8_t* word, int32_t size, uint64_t* low, uint64_t* high) noexcept nogil:
+    """The key of a short word; SLACK bytes can be read after it."""
+    cdef uint64_t masks[2]
+    cdef uint64_t both[2]
+    memcpy(both, word, 16)
+    memcpy(masks, KEY_MASKS + 16 - size, 16)
+    both[0] &= masks[0]
+    both[1] &= masks[1]
+    (<uint8_t*>both)[15] = <uint8_t>size
+    low[0] = both[0]
+    high[0] = both[1]
+
+
+cdef inline uint64_t mixed(uint64_t low, uint64_t high) noexcept nogil:
+    cdef uint64_t hash = low * <uint64_t>0x9E3779B97F4A7C15U ^ high * <uint64_t>0xC2B2AE3D27D4EB4FU
+    hash ^= hash >> 29
+    return hash * <uint64_t>0x165667B19E3779F9U
+
+
+cdef inline Slot* find(Table* table, const uint8_t* word, int32_t size, Slot** place) noexcept nogil:
+    """The slot of a word of at most MAX_WORD bytes, or NULL; `place` is then the slot to put it in, or NULL for none.
+
+    The whole word is compared, never a hash value alone.
+    """
+    cdef uint64_t low, high
+    cdef size_t at
+    cdef int probe
+    cdef Slot* slot
+    if size <= SHORT_WORD:
+        key_of(word, size, &low, &high)
+    else:
+        long_key(word, size, &low, &high)
+    at = mixed(low, high) >> 20
+    for probe in range(MAX_PROBES):
+        slot = &table.slots[(at + probe) & (table.count - 1)]
+        if slot.low == low and slot.high == high:
+            if size <= SHORT_WORD or memcmp(table.arena.data + <uint32_t>slot.payload[0], word, size) == 0:
+                return slot
+        if slot.high == 0:
+            place[0] = slot
+            return NULL
+    place[0] = NULL
+    return NULL
+
+
+cdef void long_key(const uint8_t* word, int32_t size, uint64_t* low, uint64_t* high) noexcept nogil
+
+# Take the slot that `find` gave as the place of a word, with `bytes` of the arena for it (0: none), of which the
+# word is the first part if it is long; its payload[0] becomes their offset. NULL where there is no room, after which
+# the table is empty, or has grown: what was found before is gone.
+cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, size_t bytes) noexcept nogil
+
+# An empty table; False without memory.
+cdef bint table_start(Table* table, size_t most_slots, size_t most_bytes) noexcept nogil
+cdef void table_free(Table* table) noexcept nogil
+
+cdef class Words:
+    cdef Table table
