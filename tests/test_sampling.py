@@ -309,8 +309,13 @@ def test_neighbouring_streams_differ(bundled: Tokenizer) -> None:
 def test_golden_samples() -> None:
     """These samples must never change: they are promised to repeat for ever, on every platform."""
     tokenizer = Tokenizer.from_pieces(MIXED)
+    assert set(GOLDEN) == set(SAMPLERS)
     for sampler, expected in GOLDEN.items():
         assert tokenizer.sample_batch(["abcabcabc"] * 4, alpha=0.5, algorithm=sampler, seed=42).to_list() == expected
 
 
-GOLDEN: dict[str, list[list[int]]] = {}
+GOLDEN = {
+    "perfect": [[3, 6, 1, 2, 0, 4], [0, 4, 3, 2, 5], [3, 2, 3, 6, 4], [3, 2, 0, 1, 2, 5]],
+    "ffbs": [[5, 5, 0, 4], [5, 0, 1, 6, 1, 2], [3, 7, 2, 0, 4], [5, 3, 2, 0, 4]],
+    "viterbi_sampling": [[3, 6, 1, 6, 4], [0, 4, 3, 2, 5], [3, 7, 6, 4], [3, 6, 1, 2, 5]],
+}

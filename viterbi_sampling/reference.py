@@ -144,7 +144,7 @@ def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) 
             weight = sums[edge.start] * math.exp(alpha * edge.score)
             first = edge.end not in sums
             sums[edge.end] = sums.get(edge.end, 0.0) + weight
-            if first or next(uniforms) * sums[edge.end] < weight:
+            if first or next(uniforms) < weight / sums[edge.end]:
                 kept[edge.end] = edge
         path += read_back(kept, start, end)
     return path
@@ -153,7 +153,8 @@ def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) 
 def ffbs(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) -> Path:
     """Forward filtering, backward sampling: the sums first, then one choice a token from the end.
 
-    Edges of one end are gone through from the shortest to the longest; a single one needs no uniform.
+    Edges of one end are gone through from the shortest to the longest, which takes what is left; a single one needs no
+    uniform.
     """
     path: Path = []
     for start, position, part in parts(edges, size):
@@ -164,13 +165,12 @@ def ffbs(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) -> 
             candidates = [edge for edge in reversed(part) if edge.end == position]
             choice = candidates[-1]
             if len(candidates) > 1:
-                rest = next(uniforms) * sums[position]
-                for edge in candidates:
-                    weight = sums[edge.start] * math.exp(alpha * edge.score)
-                    if rest < weight:
+                uniform, share = next(uniforms), 0.0
+                for edge in candidates[:-1]:
+                    share += sums[edge.start] * math.exp(alpha * edge.score)
+                    if uniform < share / sums[position]:
                         choice = edge
                         break
-                    rest -= weight
             kept[position] = choice
             position = choice.start
         path += read_back(kept, start, end)

@@ -53,3 +53,12 @@ cdef class Cuts:
                         pairs[bit >> 6] |= <uint64_t>1 << (bit & 63)
                 first = second
                 at += length
+
+    def split(self, const uint8_t[::1] text):
+        """Where the words of a text end, in bytes. `text` is valid UTF-8, in the spelling of the pieces."""
+        cdef int32_t at = 0
+        ends = []
+        while at < text.shape[0]:
+            at = word_end(&self.table, &text[0], <int32_t>text.shape[0], at)
+            ends.append(at)
+        return ends

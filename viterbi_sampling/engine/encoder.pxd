@@ -36,7 +36,7 @@ cdef class Encoder:
     cdef object scores          # these own what `vocabulary` points to
     cdef object single_scores
     cdef object lengths
-    cdef object shelf           # tables of words that no worker has now: {(algorithm, alpha): [Words, ...]}
+    cdef readonly object shelf           # tables of words that no worker has now: {(algorithm, alpha): [Words, ...]}
 
 cdef class Worker:
     cdef Encoder encoder

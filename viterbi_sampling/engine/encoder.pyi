@@ -5,6 +5,7 @@ from viterbi_sampling.engine.cuts import Cuts
 from viterbi_sampling.engine.normalizer import Normalizer
 from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.engine.trie import Trie
+from viterbi_sampling.engine.words import Words
 
 ALGORITHMS: dict[str, int]
 
@@ -22,6 +23,8 @@ def spell_spaces(
 
 class Encoder:
     """A model ready to run. Immutable; any number of threads may use it at once."""
+
+    shelf: dict[tuple[str, float], list[Words]]
 
     def __init__(
         self,

@@ -166,7 +166,7 @@ cdef void backward_thresholds(const Lattice* lattice, const Weights* weights, co
         if exponent != cell.exponent:
             weight = scaled(weight, exponent - cell.exponent)
         sum += weight
-        thresholds[k] = sum / cell.value if previous[k] >= 0 else 1.0
+        thresholds[k] = sum / cell.value if previous[k] >= 0 else 1.0   # 1: whatever is left, rounding included
         k = previous[k]
 
 

@@ -1,0 +1,135 @@
+"""The cache of words: it changes no result, whatever it holds, however full it is, however close a decision."""
+
+from __future__ import annotations
+
+import random
+import string
+
+import numpy as np
+import pytest
+from conftest import SAMPLES, train
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from models import edited
+from peer import assert_same_ids, both
+
+from viterbi_sampling import Tokenizer
+from viterbi_sampling import reference as ref
+from viterbi_sampling.engine.cuts import Cuts
+from viterbi_sampling.engine.words import Words
+
+ALGORITHMS = ["perfect", "ffbs", "viterbi_sampling"]
+
+
+def words(count: int, seed: int, letters: str = string.ascii_lowercase) -> list[str]:
+    rng = random.Random(seed)
+    return ["".join(rng.choices(letters, k=rng.randint(1, 40))) for _ in range(count)]
+
+
+def test_cold_warm_and_mixed(bundled: Tokenizer, sample_lines: list[str]) -> None:
+    """A tokenizer that has seen much gives what a new one gives."""
+    warm = Tokenizer.default()
+    for _ in range(3):
+        warm.encode_batch(words(2000, 1) + sample_lines)
+        warm.sample_batch(words(2000, 2) + sample_lines, alpha=0.3, seed=4)
+    for line in sample_lines:
+        assert warm.encode(line) == Tokenizer.default().encode(line)
+        for algorithm in ALGORITHMS:
+            options = {"alpha": 0.3, "seed": 5, "algorithm": algorithm}
+            assert warm.sample(line, **options) == bundled.sample(line, **options)  # type: ignore[arg-type]
+
+
+def test_more_words_than_the_cache_holds() -> None:
+    """Half a million new words empty the table several times."""
+    tokenizer, processor = both(train())
+    for seed in range(3):
+        assert_same_ids(tokenizer, processor, [" ".join(words(1000, 1000 * seed + i)) for i in range(170)])
+
+
+@pytest.mark.parametrize("algorithm", ["perfect", "ffbs"])
+def test_samples_of_more_words_than_the_cache_holds(bundled: Tokenizer, algorithm: str) -> None:
+    lines = [" ".join(words(1000, i)) for i in range(60)]
+    options = {"alpha": 0.2, "algorithm": algorithm, "seed": 1}
+    whole = bundled.sample_batch(lines, num_threads=1, **options)  # type: ignore[arg-type]
+    for i in (0, 30, 59):
+        fresh = Tokenizer.default().sample(lines[i], index=i, **options)  # type: ignore[arg-type]
+        assert whole[i].tolist() == fresh
+
+
+def near_ties(gap: float) -> bytes:
+    """A model whose best two paths lie about `gap` apart: scores that differ in their last bits."""
+
+    def edit(model: object) -> None:
+        for i, piece in enumerate(model.pieces):  # type: ignore[attr-defined]
+            if piece.type == 1:
+                piece.score = -3.0 * len(piece.piece) + gap * ((i * 7) % 5 - 2)
+
+    return edited(train(), edit)
+
+
+@pytest.mark.parametrize("gap", [0.0, 2.0**-21, 1e-5, 1e-3, 0.02])
+def test_near_ties(gap: float, sample_lines: list[str]) -> None:
+    """Paths so close that the rounding of large sums decides: what the margin is for."""
+    pair = both(near_ties(gap))
+    text = " ".join(line for line in sample_lines if line) * 3
+    lines = [text * 2, *(text[:size] for size in range(0, len(text), 211))]
+    assert_same_ids(*pair, lines * 2)
+    assert_same_ids(*pair, [(SAMPLES / "prose.txt").read_text(encoding="utf-8") * 400])
+
+
+def test_the_margin_decides_something(sample_lines: list[str]) -> None:
+    """The mutant of test_near_ties: each word decided on its own, from 0, differs from sentencepiece."""
+    tokenizer, processor = both(near_ties(1e-5))
+    text = " ".join(line for line in sample_lines if line).replace("\u2581", "") * 200
+    alone = [id for word in text.split() for id in tokenizer.encode(word)]
+    assert alone != processor.encode(text)
+    assert tokenizer.encode(text) == processor.encode(text)
+
+
+@settings(max_examples=200)
+@given(
+    pieces=st.dictionaries(st.text("ab▁", min_size=1, max_size=4), st.integers(-8, 0), min_size=3, max_size=10),
+    scale=st.sampled_from([1.0, 0.1, 1e-6, 1000.0, 30000.0]),
+    texts=st.lists(st.text("ab ", max_size=60), min_size=1, max_size=6),
+)
+def test_generated_models_with_many_ties(pieces: dict[str, int], scale: float, texts: list[str]) -> None:
+    def edit(model: object) -> None:
+        del model.pieces[3:]  # type: ignore[attr-defined]
+        for piece, score in pieces.items():
+            model.pieces.add(piece=piece, score=score * scale)  # type: ignore[attr-defined]
+
+    tokenizer, processor = both(edited(train(), edit))
+    assert_same_ids(tokenizer, processor, [*texts, *(text * 40 for text in texts), *texts])
+
+
+@given(
+    st.dictionaries(st.text("abcé川 ", min_size=1, max_size=5), st.just(0.0), min_size=1),
+    st.text("abcdé川水 ", max_size=30),
+)
+def test_no_edge_passes_over_a_cut(pieces: dict[str, float], text: str) -> None:
+    """Words are found by what the pieces hold; every edge of the lattice lies inside one."""
+    blob = [piece.encode() for piece in pieces]
+    offsets = np.cumsum([0, *map(len, blob)]).astype(np.int64)
+    cuts = Cuts(np.frombuffer(b"".join(blob), np.uint8), offsets, np.arange(len(blob), dtype=np.int32))
+    bounds = cuts.split(text.encode())
+    positions = {len(text[:i].encode()): i for i in range(len(text) + 1)}
+    in_characters = {positions[bound] for bound in bounds}
+    edges = ref.lattice(text, {piece: (0, 0.0) for piece in pieces}, (1, 0.0))
+    crossed = {p for edge in edges for p in range(edge.start + 1, edge.end)}
+    assert not crossed & in_characters
+    if text.isascii():
+        assert in_characters == set(range(1, len(text) + 1)) - {
+            i for i in range(1, len(text)) if any(text[i - 1 : i + 1] in piece for piece in pieces)
+        }
+
+
+def test_memory_is_bounded() -> None:
+    tokenizer = Tokenizer.default()
+    for seed in range(4):
+        tokenizer.sample_batch([" ".join(words(1000, 100 * seed + i)) for i in range(60)], alpha=0.1, num_threads=1)
+    tables = [table for tables in tokenizer._encoder.shelf.values() for table in tables]
+    assert tables
+    assert all(isinstance(table, Words) and table.memory() < 64_000_000 for table in tables)
+    for alpha in range(20):
+        tokenizer.sample("the river", alpha=alpha / 10)
+    assert len(tokenizer._encoder.shelf) <= 4
