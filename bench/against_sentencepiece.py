@@ -32,8 +32,7 @@ SAMPLED_SHARE = 8
 
 
 def read_lines(path: Path, size: int) -> list[str]:
-    file = lzma.open(path) if path.suffix == ".xz" else path.open("rb")
-    with file:
+    with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
         return file.read(size).decode("utf-8", "ignore").split("\n")
 
 

@@ -114,7 +114,7 @@ def test_no_edge_passes_over_a_cut(pieces: dict[str, float], text: str) -> None:
     bounds = cuts.split(text.encode())
     positions = {len(text[:i].encode()): i for i in range(len(text) + 1)}
     in_characters = {positions[bound] for bound in bounds}
-    edges = ref.lattice(text, {piece: (0, 0.0) for piece in pieces}, (1, 0.0))
+    edges = ref.lattice(text, dict.fromkeys(pieces, (0, 0.0)), (1, 0.0))
     crossed = {p for edge in edges for p in range(edge.start + 1, edge.end)}
     assert not crossed & in_characters
     if text.isascii():
