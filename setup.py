@@ -27,6 +27,9 @@ MODULES = (
     "engine.viterbi",
     "engine.sampling",
     "engine.encoder",
+    "engine.quantities",
+    "engine.kbest",
+    "engine.replacement",
     "engine.decoder",
     "texts",
 )

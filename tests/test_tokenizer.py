@@ -156,7 +156,7 @@ def test_nulls_are_errors(tokenizer: Tokenizer, column: Any) -> None:
         (
             {"alpha": 1.0, "algorithm": "gibbs"},
             ValueError,
-            "algorithm must be one of perfect, ffbs, viterbi_sampling, got 'gibbs'",
+            "algorithm must be one of perfect, ffbs, viterbi_sampling, nbest, got 'gibbs'",
         ),
         ({"alpha": 1.0, "nbest_size": 5}, ValueError, "nbest_size"),
         ({"alpha": 1.0, "seed": -1}, ValueError, "seed must be from 0"),

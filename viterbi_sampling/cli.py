@@ -95,15 +95,18 @@ def encode(
 @click.option("-n", "--samples", type=click.IntRange(1), default=1, show_default=True, help="Lines for each line.")
 def sample(
     input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, threads: int | None, alpha: float,
-    algorithm: str, seed: int | None, samples: int, **ends: bool,
+    algorithm: str, nbest_size: int | None, seed: int | None, samples: int, **ends: bool,
 ) -> None:  # fmt: skip
     """Segment each line of INPUT at random; line i, from 0, is drawn with index i of the seed."""
     if not (math.isfinite(alpha) and alpha >= 0):
         raise click.BadParameter(f"must be finite and at least 0, got {alpha}", param_hint="--alpha")
+    if (algorithm == "nbest") != (nbest_size is not None):
+        raise click.UsageError("--algorithm nbest and --nbest-size go together")
     tokenizer = _load(model)
     law: dict[str, Any] = {
         "alpha": alpha,
         "algorithm": algorithm,
+        "nbest_size": nbest_size,
         "seed": secrets.randbits(64) if seed is None else seed,
     }
 
@@ -112,6 +115,8 @@ def sample(
             options = {**law, **ends}
             batch = tokenizer.sample_batch(lines, n=samples, index=first, num_threads=threads, **options)
             return map(_numbers, batch.to_list())
+        if algorithm == "nbest":
+            raise click.UsageError("--pieces goes with the other algorithms, not with nbest")
         drawn = (
             tokenizer.sample_with_offsets(line, index=index, draw=draw, **law).pieces
             for index, line in enumerate(lines, first)

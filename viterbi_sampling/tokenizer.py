@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import operator
 import os
-import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,23 +16,33 @@ import numpy as np
 import numpy.typing as npt
 
 from viterbi_sampling import formats
-from viterbi_sampling.batch import Batch, Encoding
-from viterbi_sampling.engine.cuts import Cuts
-from viterbi_sampling.engine.decoder import Decoder
-from viterbi_sampling.engine.encoder import ALGORITHMS, Encoder, piece_trie, spell_spaces
-from viterbi_sampling.engine.normalizer import Normalizer
+from viterbi_sampling.arguments import (
+    Seed,
+    Text,
+    Texts,
+    indices_of,
+    inverse_temperature,
+    key_of_seed,
+    one_row,
+    sequence_of,
+    thread_count,
+    word,
+)
+from viterbi_sampling.batch import Batch, Encoding, Segmentation
+from viterbi_sampling.engine.encoder import ALGORITHMS
+from viterbi_sampling.engine.quantities import Analysis, analyse, count_paths
+from viterbi_sampling.engine.stream import uniforms
 from viterbi_sampling.errors import ModelError
-from viterbi_sampling.model import SPACE, Model, NormalizerRules, Pieces, PieceType
+from viterbi_sampling.lattice import Lattice, Marginals, characters
+from viterbi_sampling.model import Model, NormalizerRules, Pieces, PieceType
+from viterbi_sampling.segmentations import BestLaw, best_segmentations, different_segmentations, log_probability
+from viterbi_sampling.tables import decoder_of, encoder_of
 from viterbi_sampling.texts import rows_of
 
 if TYPE_CHECKING:
     from viterbi_sampling.engine.encoder import WeightTable
 
-Text = str | bytes
-Texts = Iterable[Text]
-Seed = int | np.random.Generator | None
-
-SAMPLERS = tuple(name for name in ALGORITHMS if name != "viterbi")
+SAMPLERS = (*(name for name in ALGORITHMS if name != "viterbi"), "nbest")
 DEFAULT_MODEL = "default.model"
 WEIGHT_TABLES = 8
 """Tables of edge weights that a tokenizer keeps, one for each alpha it was used with last."""
@@ -54,8 +63,8 @@ class Tokenizer:
     def __init__(self, model: Model) -> None:
         """A tokenizer for a model in memory; see from_file for model files. ModelError where it cannot be used."""
         self._model = model
-        self._encoder = _encoder(model)
-        self._decoder, self._denormalize = _decoder(model)
+        self._encoder = encoder_of(model)
+        self._decoder, self._denormalize = decoder_of(model)
         self._weights: OrderedDict[float, WeightTable] = OrderedDict()
         self._lock = threading.Lock()
         self._ids: dict[str, int] | None = None
@@ -225,7 +234,7 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5}).encode("abb")
         [2, 1]
         """
-        ids, _, _ = self._encoder.run(_one(text), **self._ends(add_bos, add_eos))
+        ids, _, _ = self._encoder.run(one_row(text), **self._ends(add_bos, add_eos))
         return ids.tolist()  # type: ignore[no-any-return]
 
     def tokenize(self, text: Text) -> list[str]:
@@ -233,7 +242,7 @@ class Tokenizer:
 
         A run of unknown characters is one piece; with byte fallback the bytes are spelled ``<0xNN>``.
         """
-        ids, _, pieces = self._encoder.segment(_one(text))
+        ids, _, pieces = self._encoder.segment(one_row(text))
         return self._pieces(ids, pieces)
 
     def encode_with_offsets(self, text: Text) -> Encoding:
@@ -242,7 +251,7 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5}).encode_with_offsets("abb")
         Encoding(ids=[2, 1], pieces=['ab', 'b'], offsets=[(0, 2), (2, 3)])
         """
-        ids, spans, pieces = self._encoder.segment(_one(text))
+        ids, spans, pieces = self._encoder.segment(one_row(text))
         return Encoding(ids, self._pieces(ids, pieces), spans)
 
     def encode_batch(
@@ -264,9 +273,9 @@ class Tokenizer:
         [[0, 1], [0]]
         """
         ids, offsets, spans = self._encoder.run(
-            rows_of(_sequence(texts)),
+            rows_of(sequence_of(texts)),
             with_spans=with_offsets,
-            num_threads=_threads(num_threads),
+            num_threads=thread_count(num_threads),
             **self._ends(add_bos, add_eos),
         )
         return Batch(ids, offsets, spans)
@@ -287,7 +296,7 @@ class Tokenizer:
 
     def normalize(self, text: Text) -> str:
         """The text that is segmented: rewritten by the model's rules, spaces as U+2581."""
-        _one(text)
+        one_row(text)
         data = text.encode("utf-8") if isinstance(text, str) else text
         return self._encoder.normalize(data).decode("utf-8")
 
@@ -310,8 +319,10 @@ class Tokenizer:
 
         alpha : inverse temperature, finite and at least 0: 0 is uniform over all segmentations, 1 the
             model's own law, large tends to the best path
-        algorithm : "perfect" and "ffbs" follow p(segmentation) ∝ exp(alpha · score) exactly;
-            "viterbi_sampling" is the original Viterbi Sampling, whose law is biased, kept for study
+        algorithm : "perfect" and "ffbs" follow p(segmentation) ∝ exp(alpha · score) exactly; "nbest"
+            the same law over the `nbest_size` best segmentations only; "viterbi_sampling" is the
+            original Viterbi Sampling, whose law is biased, kept for study
+        nbest_size : for "nbest" and for no other
         seed : an int from 0 to 2^64 - 1, a numpy Generator (one key is drawn from it), or None for
             fresh entropy
         index : which of the seed's streams, from 0 to 2^64 - 1: a row number, epoch · N + i, a hash
@@ -320,14 +331,19 @@ class Tokenizer:
         Source: Kudo 2018, "Subword Regularization" (the law); Su 2023 (Viterbi and perfect sampling).
 
         >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5})
-        >>> [tokenizer.tokenize("abab"), *(tokenizer.sample("abab", alpha=0.5, seed=7, index=i) for i in range(3))]
-        [['ab', 'ab'], [0, 1, 2], [0, 1, 2], [2, 2]]
+        >>> sorted({tuple(tokenizer.sample("abb", alpha=0.5, seed=7, index=i)) for i in range(100)})
+        [(0, 1, 1), (2, 1)]
         """
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
+        if nbest_size is not None:
+            batch = self._nbest_batch(
+                [text], parameters, nbest_size, [word(index, "index")], [word(draw, "draw")], add_bos, add_eos
+            )
+            return batch.ids.tolist()  # type: ignore[no-any-return]
         ids, _, _ = self._encoder.run(
-            _one(text),
-            first_index=_word(index, "index"),
-            first_draw=_word(draw, "draw"),
+            one_row(text),
+            first_index=word(index, "index"),
+            first_draw=word(draw, "draw"),
             **parameters,
             **self._ends(add_bos, add_eos),
         )
@@ -346,8 +362,10 @@ class Tokenizer:
     ) -> Encoding:
         """What `sample` gives for the same arguments, with its pieces and where in the text they come from."""
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
+        if nbest_size is not None:
+            raise ValueError("sample_with_offsets draws with 'perfect', 'ffbs' or 'viterbi_sampling', not with 'nbest'")
         ids, spans, pieces = self._encoder.segment(
-            _one(text), index=_word(index, "index"), draw=_word(draw, "draw"), **parameters
+            one_row(text), index=word(index, "index"), draw=word(draw, "draw"), **parameters
         )
         return Encoding(ids, self._pieces(ids, pieces), spans)
 
@@ -362,6 +380,7 @@ class Tokenizer:
         seed: Seed = None,
         index: int | npt.ArrayLike = 0,
         num_threads: int | None = None,
+        with_log_probs: bool = False,
         with_offsets: bool = False,
         add_bos: bool = False,
         add_eos: bool = False,
@@ -370,8 +389,10 @@ class Tokenizer:
 
         `index`: an int, text i then has index + i (modulo 2^64); or an array with one index a text.
         Row i·n + j is ``sample(texts[i], seed=seed, index=its index, draw=j)`` whatever else the
-        batch holds, and however many threads run. The other parameters are those of `sample` and
-        `encode_batch`.
+        batch holds, and however many threads run. `with_log_probs` fills `Batch.log_probs` with the
+        log-probability of each segmentation under its own law; that of "viterbi_sampling" has no
+        closed form, and asking for it is a ValueError. The other parameters are those of `sample`
+        and `encode_batch`.
 
         >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5})
         >>> batch = tokenizer.sample_batch(["abab", "ab"], alpha=0.5, n=2, seed=7)
@@ -382,34 +403,196 @@ class Tokenizer:
         if draws < 1:
             raise ValueError(f"n must be at least 1, got {n}")
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
-        rows = rows_of(_sequence(texts))
-        first, indices = _indices(index, rows.count)
+        if with_log_probs and algorithm == "viterbi_sampling":
+            raise ValueError("with_log_probs: the probability of a sample of 'viterbi_sampling' has no closed form")
+        if nbest_size is not None:
+            if with_offsets:
+                raise ValueError("with_offsets goes with 'perfect', 'ffbs' and 'viterbi_sampling' only, not 'nbest'")
+            items = list(sequence_of(texts))
+            first, indices = indices_of(index, len(items))
+            keys = [(first + i) % 2**64 for i in range(len(items))] if indices is None else indices.tolist()
+            return self._nbest_batch(items, parameters, nbest_size, keys, range(draws), add_bos, add_eos)
+        rows = rows_of(sequence_of(texts))
+        first, indices = indices_of(index, rows.count)
+        log_probs = np.empty(rows.count * draws, np.float64) if with_log_probs else None
         ids, offsets, spans = self._encoder.run(
             rows,
             first_index=first,
             indices=indices,
             draws=draws,
+            log_probs=log_probs,
             with_spans=with_offsets,
-            num_threads=_threads(num_threads),
+            num_threads=thread_count(num_threads),
             **parameters,
             **self._ends(add_bos, add_eos),
         )
-        return Batch(ids, offsets, spans)
+        return Batch(ids, offsets, spans, log_probs)
+
+    def sample_without_replacement(
+        self,
+        text: Text,
+        k: int,
+        *,
+        alpha: float,
+        seed: Seed = None,
+        index: int = 0,
+        include_best: bool = False,
+    ) -> list[Segmentation]:
+        """`k` different random segmentations, all there are where there are fewer.
+
+        Each comes with its log-probability under p ∝ exp(alpha · score), and its `log_inclusion`: the
+        log-probability to be among those drawn, given the perturbed value of the first one left out,
+        as in importance-weighted estimators. `include_best` puts the best segmentation first, with
+        certainty; the others are then drawn from the rest.
+
+        Source: Kool, van Hoof and Welling 2019, "Stochastic beams and where to find them".
+
+        >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5})
+        >>> sorted(s.ids for s in tokenizer.sample_without_replacement("ab", 5, alpha=1.0, seed=1))
+        [[0, 1], [2]]
+        """
+        count = operator.index(k)
+        if count < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        value = inverse_temperature(alpha)
+        return different_segmentations(
+            self._encoder, one_row(text), count, value, key_of_seed(seed), word(index, "index"), include_best
+        )
+
+    def nbest(self, text: Text, k: int) -> list[Segmentation]:
+        """The `k` best segmentations, best first, all there are where there are fewer: exact for any k and length.
+
+        `log_prob` is that of the segmentation under alpha = 1. Scores are summed in double precision;
+        of equal ones, as in `encode`, the one whose last piece starts earliest comes first. Memory:
+        the edges of the lattice, and k times what is given back.
+
+        Source: Huang and Chiang 2005, "Better k-best parsing".
+
+        >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5})
+        >>> [segmentation.ids for segmentation in tokenizer.nbest("abb", 9)]
+        [[2, 1], [0, 1, 1]]
+        """
+        count = operator.index(k)
+        if count < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        return best_segmentations(self._encoder, one_row(text), count, self.log_partition(text))
+
+    # -- exact quantities of p(segmentation | text) ∝ exp(alpha · score(segmentation)) ---------------
+
+    def log_partition(self, text: Text, *, alpha: float = 1.0) -> float:
+        """log Z, the logarithm of the sum of exp(alpha · score) over all segmentations.
+
+        >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5})
+        >>> round(tokenizer.log_partition("ab"), 6) == round(math.log(math.exp(-2) + math.exp(-1.5)), 6)
+        True
+        """
+        return self._analysis(text, alpha).log_partition
+
+    def entropy(self, text: Text, *, alpha: float = 1.0) -> float:
+        """The entropy of a random segmentation, in nats.
+
+        >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5})
+        >>> round(tokenizer.entropy("ab", alpha=0.0) / math.log(2), 6)
+        1.0
+        """
+        return self._analysis(text, alpha).entropy
+
+    def marginals(self, text: Text, *, alpha: float = 1.0) -> Marginals:
+        """For each edge of the lattice the probability that a random segmentation uses it.
+
+        >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -2.0}).marginals("ab").probability.tolist()
+        [0.5, 0.5, 0.5]
+        """
+        lattice = self._lattice(text, alpha)
+        return Marginals(lattice.start, lattice.end, lattice.id, lattice.probability)
+
+    def lattice(self, text: Text) -> Lattice:
+        """All segmentations of the text, as the edges of a graph over the positions of the normalized text."""
+        return self._lattice(text, 1.0)
+
+    def count_segmentations(self, text: Text) -> int:
+        """The number of segmentations, exact.
+
+        >>> Tokenizer.from_pieces({"a": 0.0, "aa": 0.0}).count_segmentations("a" * 200)
+        453973694165307953197296969697410619233826
+        """
+        law = analyse(self._encoder, one_row(text), with_edges=True)
+        factors = count_paths(law.edges, law.parts)
+        while len(factors) > 1:  # pairwise, so that the long products are few
+            factors = [math.prod(factors[i : i + 2]) for i in range(0, len(factors), 2)]
+        return factors[0] if factors else 1
+
+    def log_prob(self, text: Text, ids: Sequence[int], *, alpha: float = 1.0) -> float:
+        """The log-probability that a random segmentation of `text` has these ids; -inf where none has them.
+
+        Where runs of unknown characters are merged, several segmentations may have the same ids;
+        theirs is the sum of the probabilities.
+
+        >>> tokenizer = Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -2.0})
+        >>> round(tokenizer.log_prob("ab", [2]) / math.log(0.5), 6)
+        1.0
+        """
+        wanted = self._checked_ids(ids).tolist()
+        byte_values = {int(id): value for value, id in enumerate(self._model.byte_pieces()) if id >= 0}
+        return log_probability(
+            self._encoder, one_row(text), wanted, inverse_temperature(alpha), self._unknown_id, byte_values
+        )
+
+    def _analysis(self, text: Text, alpha: float, with_edges: bool = False) -> Analysis:
+        value = inverse_temperature(alpha)
+        return analyse(self._encoder, one_row(text), value, self._weight_table(value), with_edges)
+
+    def _lattice(self, text: Text, alpha: float) -> Lattice:
+        law = self._analysis(text, alpha, with_edges=True)
+        position = characters(law.text)
+        start, end, tokens = law.edges.T
+        ids = np.where(tokens == len(self), np.int32(-1 if self._unknown_id is None else self._unknown_id), tokens)
+        return Lattice(
+            self._encoder.visible(law.text).decode("utf-8"),
+            position[start],
+            position[end],
+            ids,
+            self._encoder.scores[tokens],
+            law.marginals,
+        )
+
+    def _nbest_batch(
+        self,
+        texts: Sequence[Text],
+        parameters: Mapping[str, Any],
+        size: int,
+        indices: Sequence[int],
+        draws: Iterable[int],
+        add_bos: bool,
+        add_eos: bool,
+    ) -> Batch:
+        """Samples among the `size` best segmentations; `log_probs` are there as a by-product."""
+        ends = self._ends(add_bos, add_eos)
+        before = [ends["prefix_id"]] if add_bos else []
+        after = [ends["suffix_id"]] if add_eos else []
+        drawn: list[tuple[list[int], float]] = []
+        draws = list(draws)
+        for text, index in zip(texts, indices, strict=True):
+            law = BestLaw(self._encoder, one_row(text), operator.index(size), parameters["alpha"])
+            drawn += [law.sample(uniforms(parameters["seed"], index, draw, 1)[0]) for draw in draws]
+        rows = [[*before, *ids, *after] for ids, _ in drawn]
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        flat = np.array([id for row in rows for id in row], np.int32)
+        return Batch(flat, offsets, None, np.array([log_prob for _, log_prob in drawn]))
 
     # -- arguments ---------------------------------------------------------------------------------
 
     def _sampling(self, alpha: float, algorithm: str, nbest_size: int | None, seed: Seed) -> dict[str, Any]:
         if algorithm not in SAMPLERS:
             raise ValueError(f"algorithm must be one of {', '.join(SAMPLERS)}, got {algorithm!r}")
-        if nbest_size is not None:
+        if algorithm == "nbest":
+            if nbest_size is None or operator.index(nbest_size) < 1:
+                raise ValueError(f"algorithm='nbest' needs an nbest_size of at least 1, got {nbest_size!r}")
+        elif nbest_size is not None:
             raise ValueError(f"nbest_size goes with algorithm='nbest' only, got {nbest_size!r} with {algorithm!r}")
-        try:
-            value = float(alpha)
-        except (TypeError, ValueError):
-            raise TypeError(f"alpha must be a number, not {type(alpha).__name__}") from None
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"alpha must be finite and at least 0, got {alpha!r}")
-        return {"algorithm": algorithm, "alpha": value, "weights": self._weight_table(value), "seed": _key(seed)}
+        value = inverse_temperature(alpha)
+        return {"algorithm": algorithm, "alpha": value, "weights": self._weight_table(value), "seed": key_of_seed(seed)}
 
     def _weight_table(self, alpha: float) -> WeightTable:
         with self._lock:
@@ -461,169 +644,3 @@ class Tokenizer:
 
 def _from_pieces(pieces: list[str], scores: list[float], unk_score: float | None) -> Tokenizer:
     return Tokenizer.from_pieces(dict(zip(pieces, scores, strict=True)), unk_score=unk_score)
-
-
-def _one(text: Text) -> Any:
-    if not isinstance(text, str | bytes):
-        raise TypeError(f"text must be str or UTF-8 bytes, not {type(text).__name__}")
-    return rows_of((text,))
-
-
-def _sequence(texts: Texts) -> Iterable[Any]:
-    if isinstance(texts, str | bytes):
-        raise TypeError(f"texts must be a sequence of texts, not one {type(texts).__name__}; encode takes one text")
-    if hasattr(texts, "to_pylist"):  # an Arrow array or chunked array
-        return texts.to_pylist()  # type: ignore[no-any-return]
-    if hasattr(texts, "tolist"):  # a numpy or pandas column
-        return texts.tolist()  # type: ignore[no-any-return]
-    try:
-        return tuple(texts)
-    except TypeError:
-        raise TypeError(f"texts must be a sequence of str or bytes, not {type(texts).__name__}") from None
-
-
-def _threads(num_threads: int | None) -> int:
-    if num_threads is None:
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    count = operator.index(num_threads)
-    if count < 1:
-        raise ValueError(f"num_threads must be at least 1, or None for all, got {num_threads}")
-    return min(count, 1024)
-
-
-def _key(seed: Seed) -> int:
-    if seed is None:
-        return secrets.randbits(64)
-    if isinstance(seed, np.random.Generator):
-        return int(seed.integers(0, 2**64, dtype=np.uint64))
-    return _word(seed, "seed")
-
-
-def _word(value: Any, name: str) -> int:
-    try:
-        word = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
-    if not 0 <= word < 2**64:
-        raise ValueError(f"{name} must be from 0 to 2**64 - 1, got {word}")
-    return word
-
-
-def _indices(index: int | npt.ArrayLike, rows: int) -> tuple[int, npt.NDArray[np.uint64] | None]:
-    """(index of the first row, None), or (0, one index a row)."""
-    if np.ndim(index) == 0:
-        return _word(index, "index"), None
-    array = np.asarray(index)
-    if array.shape != (rows,):
-        raise ValueError(f"index must be an int or have one entry a text: {rows} texts, got shape {array.shape}")
-    if array.size and array.dtype.kind not in "iu":
-        array = np.array([_word(entry, f"index[{i}]") for i, entry in enumerate(array.tolist())], np.uint64)
-    if array.size and array.dtype.kind == "i" and array.min() < 0:
-        at = int(np.argmin(array))
-        raise ValueError(f"index[{at}] must be from 0 to 2**64 - 1, got {array[at]}")
-    return 0, np.ascontiguousarray(array, np.uint64)
-
-
-def _encoder(model: Model) -> Encoder:
-    """The engine's tables for a model."""
-    pieces = model.pieces
-    rules = model.normalizer
-    text = np.frombuffer(pieces.text, np.uint8)
-    types = pieces.types
-    scores = pieces.scores.copy()
-    lengths = np.diff(pieces.offsets)
-    # A user-defined piece is always taken: its score is positive and grows with its length. sentencepiece counts
-    # the length in bytes when it decodes, in characters when it samples.
-    defined = model.ids_of_type(PieceType.USER_DEFINED)
-    viterbi_scores = scores.astype(np.float32)
-    viterbi_scores[defined] = (0.1 * (lengths[defined] - 1)).astype(np.float32)
-    for id in defined:
-        scores[id] = float(np.float32(0.1 * (len(pieces[int(id)]) - 1)))
-    matched = np.isin(types, (PieceType.NORMAL, PieceType.USER_DEFINED))
-    named = np.isin(types, (PieceType.NORMAL, PieceType.USER_DEFINED, PieceType.UNUSED))
-    _refuse_twins(model, named)
-    if rules.escape_whitespaces:
-        trie_text, trie_offsets, holding_space = spell_spaces(text, pieces.offsets)
-        matched[holding_space] = False
-    else:
-        trie_text, trie_offsets = text, pieces.offsets
-    if not matched.any():
-        raise ModelError("no piece of the model can match a text: none is NORMAL or USER_DEFINED")
-    ids = np.flatnonzero(matched).astype(np.int32)
-    trie = piece_trie(trie_text, trie_offsets, ids, viterbi_scores)
-    symbols = None
-    if len(defined):
-        symbols = piece_trie(text, pieces.offsets, defined.astype(np.int32), viterbi_scores)
-    normalizer = Normalizer(
-        rules.charsmap,
-        symbols,
-        rules.add_dummy_prefix,
-        rules.remove_extra_whitespaces,
-        rules.escape_whitespaces,
-        rules.whitespace_as_suffix,
-    )
-    unknown = model.ids_of_type(PieceType.UNKNOWN)
-    unknown_score = 0.0 if model.unknown_score is None else model.unknown_score
-    return Encoder(
-        normalizer,
-        trie,
-        Cuts(trie_text, trie_offsets, ids),
-        np.append(scores, unknown_score),
-        np.append(viterbi_scores, np.float32(unknown_score)),
-        np.append(np.diff(trie_offsets), 0).astype(np.int32),
-        model.single_precision,
-        model.unknown_score,
-        int(unknown[0]) if len(unknown) else -1,
-        model.byte_fallback,
-        model.byte_pieces() if model.byte_fallback else np.full(256, -1, np.int32),
-        rules.escape_whitespaces,
-    )
-
-
-def _refuse_twins(model: Model, named: npt.NDArray[np.bool_]) -> None:
-    """Equal pieces that the trie would not show: reserved ones, and unused ones."""
-    pieces = model.pieces
-    for group in (~named, named & (pieces.types == PieceType.UNUSED)):
-        seen: dict[str, int] = {}
-        for id in np.flatnonzero(group):
-            piece = pieces[int(id)]
-            if piece in seen:
-                raise ModelError(f"pieces {seen[piece]} and {id} are both {piece!r}")
-            seen[piece] = int(id)
-
-
-def _decoder(model: Model) -> tuple[Decoder, Normalizer | None]:
-    """The engine's tables to decode, and the normalizer that its texts go through, if any."""
-    pieces = model.pieces
-    rules = model.normalizer
-    text = np.frombuffer(pieces.text, np.uint8)
-    kinds = np.zeros(len(pieces), np.uint8)
-    for kind, piece_type in ((1, PieceType.CONTROL), (2, PieceType.UNKNOWN), (3, PieceType.BYTE)):
-        kinds[pieces.types == piece_type] = kind
-    byte_values = np.zeros(len(pieces), np.uint8)
-    if model.byte_fallback:
-        byte_values[model.byte_pieces()] = np.arange(256)
-    mark = SPACE.encode("utf-8")
-    starts = pieces.offsets[:-1]
-    padded = np.append(text, np.zeros(len(mark), np.uint8))
-    spaced = np.diff(pieces.offsets) >= len(mark)
-    for i, byte in enumerate(mark):
-        spaced &= padded[starts + i] == byte
-    kinds[spaced] |= 8
-    surface, offsets, _ = spell_spaces(text, pieces.offsets)
-    strip_first = rules.add_dummy_prefix or rules.remove_extra_whitespaces
-    decoder = Decoder(
-        surface,
-        offsets,
-        kinds,
-        byte_values,
-        model.unk_surface.encode("utf-8"),
-        strip_first,
-        rules.remove_extra_whitespaces,
-    )
-    if model.denormalizer is None:
-        return decoder, None
-    back = model.denormalizer
-    return decoder, Normalizer(
-        back.charsmap, None, back.add_dummy_prefix, back.remove_extra_whitespaces, back.escape_whitespaces, False
-    )

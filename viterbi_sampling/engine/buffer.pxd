@@ -1,4 +1,4 @@
-# Growing arrays of bytes and of 32-bit integers, for scratch that is reused and for results.
+# Growing arrays of bytes and of numbers, for scratch that is reused and for results; sums of many numbers.
 
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free, realloc
@@ -20,6 +20,11 @@ cdef struct Bytes:
 
 cdef struct Ints:
     int32_t* data
+    size_t size
+    size_t capacity
+
+cdef struct Doubles:
+    double* data
     size_t size
     size_t capacity
 
@@ -48,3 +53,30 @@ cdef inline bint reserve_ints(Ints* b, size_t capacity) noexcept nogil:
         b.data = <int32_t*>data
         b.capacity = capacity
     return True
+
+
+cdef inline bint reserve_doubles(Doubles* b, size_t capacity) noexcept nogil:
+    """Make room for `capacity` numbers in all; False without memory, which leaves `b` as it is."""
+    cdef void* data
+    if capacity > b.capacity:
+        capacity += capacity >> 1
+        data = realloc(b.data, capacity * sizeof(double))
+        if data == NULL:
+            return False
+        b.data = <double*>data
+        b.capacity = capacity
+    return True
+
+
+cdef struct Sum:                # a sum of many numbers that loses nothing to their number (Neumaier 1974)
+    double value
+    double rest
+
+
+cdef inline void add(Sum* sum, double x) noexcept nogil:
+    cdef double total = sum.value + x
+    if abs(sum.value) >= abs(x):
+        sum.rest += (sum.value - total) + x
+    else:
+        sum.rest += (x - total) + sum.value
+    sum.value = total

@@ -33,9 +33,9 @@ cdef class Encoder:
     cdef Normalizer normalizer
     cdef Trie trie
     cdef Cuts cuts
-    cdef object scores          # these own what `vocabulary` points to
+    cdef readonly object scores # these own what `vocabulary` points to
     cdef object single_scores
-    cdef object lengths
+    cdef readonly object lengths
     cdef readonly object shelf           # tables of words that no worker has now: {(algorithm, alpha): [Words, ...]}
 
 cdef class Worker:
@@ -46,6 +46,7 @@ cdef class Worker:
     cdef Py_ssize_t first       # the texts it does: first, ..., last - 1
     cdef Py_ssize_t last
     cdef int64_t* sizes         # receives the number of tokens of each path
+    cdef double* log_probs      # receives their log-probabilities, unless it is NULL
     cdef Scratch scratch
     cdef Tokens tokens
     cdef Bytes normalized

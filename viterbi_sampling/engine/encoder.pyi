@@ -24,6 +24,8 @@ def spell_spaces(
 class Encoder:
     """A model ready to run. Immutable; any number of threads may use it at once."""
 
+    scores: npt.NDArray[np.float64]
+    lengths: npt.NDArray[np.int32]
     shelf: dict[tuple[str, float], list[Words]]
 
     def __init__(
@@ -42,6 +44,8 @@ class Encoder:
         escape_whitespaces: bool,
     ) -> None: ...
     def normalize(self, text: bytes) -> bytes: ...
+    def visible(self, text: bytes) -> bytes: ...
+    def spell(self, text: bytes, tokens: npt.NDArray[np.int32]) -> list[int]: ...
     def weights(self, alpha: float) -> WeightTable: ...
     def run(
         self,
@@ -55,6 +59,7 @@ class Encoder:
         first_draw: int = 0,
         draws: int = 1,
         with_spans: bool = False,
+        log_probs: npt.NDArray[np.float64] | None = None,
         prefix_id: int = -1,
         suffix_id: int = -1,
         num_threads: int = 1,

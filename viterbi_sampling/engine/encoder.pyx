@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from viterbi_sampling.engine.buffer cimport (
-    MAX_TEXT, NO_MEMORY, NO_PATH, OK, TOO_LONG, Ints,
+    MAX_TEXT, NO_MEMORY, NO_PATH, OK, TOO_LONG, Ints, Sum,
 )
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.normalizer cimport Normalizer, normalize
@@ -23,7 +23,7 @@ from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.sampling cimport FFBS, PERFECT, VITERBI, VITERBI_SAMPLING, sample
 from viterbi_sampling.engine.scratch cimport scratch_free
 from viterbi_sampling.engine.stream cimport stream_start
-from viterbi_sampling.engine.tokens cimport add_token
+from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, Trie
 from viterbi_sampling.engine.viterbi cimport viterbi_double, viterbi_single
 
@@ -138,6 +138,24 @@ cdef class Encoder:
         """The normalized text as bytes, spaces as the model spells them."""
         return self.normalizer.normalize(text)
 
+    def visible(self, bytes text):
+        """A normalized text as others spell it: U+2581 for the spaces of a model that escapes them."""
+        return text.replace(b" ", b"\xe2\x96\x81") if self.spelling.escape_whitespaces else text
+
+    def spell(self, const uint8_t[::1] text, const int32_t[::1] tokens):
+        """The ids of a path over `text`, in the spelling of the engine: unknown characters merged, or in bytes."""
+        cdef Tokens out
+        cdef bint fits
+        memset(&out, 0, sizeof(Tokens))
+        try:
+            fits = tokens.shape[0] == 0 or add_tokens(&out, &self.spelling, self.vocabulary.lengths, &text[0], 0,
+                                                      &tokens[0], <int32_t>tokens.shape[0], True)
+            if not fits:
+                raise MemoryError()
+            return [out.ids.data[k] for k in range(<Py_ssize_t>out.ids.size)]
+        finally:
+            free(out.ids.data)
+
     def weights(self, double alpha):
         """exp(alpha * score) of each token: (weights, exponents), see edge_weights."""
         return edge_weights(self.scores, alpha)
@@ -166,10 +184,11 @@ cdef class Encoder:
 
     def run(self, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None), uint64_t seed=0,
             uint64_t first_index=0, const uint64_t[::1] indices=None, uint64_t first_draw=0, Py_ssize_t draws=1,
-            bint with_spans=False, int32_t prefix_id=-1, int32_t suffix_id=-1, int num_threads=1):
+            bint with_spans=False, double[::1] log_probs=None, int32_t prefix_id=-1, int32_t suffix_id=-1, int num_threads=1):
         """Segment each row `draws` times: (ids, offsets, spans or None), row i·draws + j being draw j of text i.
 
-        `spans` are positions in the given text, in characters or in bytes as the row says.
+        `spans` are positions in the given text, in characters or in bytes as the row says. `log_probs`, of the size
+        of the result, receives the log-probability of each path.
         """
         cdef Job job
         cdef const double[::1] values = weights[0]
@@ -201,6 +220,7 @@ cdef class Encoder:
             worker.job = &job
             worker.words = self.borrow((algorithm, alpha))
             worker.sizes = &bounds[1]
+            worker.log_probs = &log_probs[0] if log_probs is not None and log_probs.shape[0] else NULL
             worker.tokens.with_spans = with_spans
             worker.first = i
             done = 0
@@ -261,9 +281,7 @@ cdef class Encoder:
             piece = None
             if ids[k] == self.spelling.unknown_id and not self.spelling.byte_fallback:
                 span = &worker.tokens.spans.data[2 * k]
-                piece = worker.normalized.data[span[0]:span[1]]
-                if self.spelling.escape_whitespaces:
-                    piece = piece.replace(b" ", b"\xe2\x96\x81")
+                piece = self.visible(worker.normalized.data[span[0]:span[1]])
             pieces.append(piece)
         worker.place_spans(0, 0)
         spans = [(worker.tokens.spans.data[2 * k], worker.tokens.spans.data[2 * k + 1]) for k in range(len(ids))]
@@ -371,6 +389,7 @@ cdef class Worker:
         cdef size_t before
         cdef Py_ssize_t draw
         cdef uint64_t index
+        cdef Sum log_prob
         cdef const uint8_t* text
         cdef int32_t size
         cdef int status
@@ -389,6 +408,8 @@ cdef class Worker:
                 return NO_MEMORY
             if size == 0:
                 status = OK
+                if self.log_probs != NULL:
+                    self.log_probs[row * job.draws + draw] = 0
             elif job.algorithm == VITERBI:
                 if self.encoder.single_precision:
                     status = viterbi_single(&self.encoder.vocabulary, &self.encoder.cuts.table, &self.encoder.spelling,
@@ -397,10 +418,13 @@ cdef class Worker:
                     status = viterbi_double(&self.encoder.vocabulary, &self.encoder.spelling, text, size, &self.scratch, tokens)
             else:
                 index = job.indices[row] if job.indices != NULL else job.first_index + <uint64_t>row
+                log_prob.value = log_prob.rest = 0
                 stream_start(&self.stream, job.seed, index, job.first_draw + <uint64_t>draw)
                 status = sample(job.algorithm, &self.encoder.vocabulary, &self.encoder.cuts.table, &job.weights,
                                 &self.encoder.spelling, text, size, &self.stream, &self.words.table, &self.scratch,
-                                tokens)
+                                tokens, &log_prob if self.log_probs != NULL else NULL)
+                if self.log_probs != NULL:
+                    self.log_probs[row * job.draws + draw] = log_prob.value + log_prob.rest
             if status != OK:
                 return status
             if job.suffix_id >= 0 and not add_token(tokens, job.suffix_id, size, size):

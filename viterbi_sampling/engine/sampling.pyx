@@ -13,14 +13,14 @@ magnitude when its position is passed, so that neither a long text nor scores fa
 of the doubles, and there is no exp or log in the loop.
 """
 
-from libc.math cimport frexp, ldexp
+from libc.math cimport frexp, ldexp, log
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy, memset
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, reserve_ints
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Sum, add, reserve_doubles, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable, word_end
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_extend, lattice_start
-from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step, reserve_cells, reserve_thresholds
+from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step, reserve_cells
 from viterbi_sampling.engine.stream cimport Stream, stream_next
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.weights cimport exp_exact
@@ -33,6 +33,7 @@ cdef enum:
 
 cdef double LARGE = 1.6069380442589903e60   # 2^200
 cdef double SMALL = 6.223015277861142e-61   # 2^-200
+cdef double LN2 = 0.6931471805599453
 cdef double CERTAIN = 2.0                   # the threshold of a choice that takes no uniform
 
 
@@ -70,12 +71,23 @@ cdef inline double add_to(Cell* cell, double weight, int64_t exponent) noexcept 
     return weight
 
 
+cdef double log_sum(const Cell* cell) noexcept nogil:
+    """The logarithm of a sum."""
+    return log(cell.value) + <double>cell.exponent * LN2
+
+
 cdef inline double offered(const Cell* from_, const Weights* weights, int32_t token, int64_t* exponent) noexcept nogil:
     """The weight of all paths through an edge: the sum at its start times its own, with its exponent."""
     exponent[0] = from_.exponent
     if weights.exponents != NULL:
         exponent[0] += weights.exponents[token]
     return from_.value * weights.values[token]
+
+
+cdef double through(const Cell* from_, const Cell* to, const Weights* weights, int32_t token) noexcept nogil:
+    cdef int64_t exponent
+    cdef double weight = offered(from_, weights, token, &exponent)
+    return weight if exponent == to.exponent else scaled(weight, exponent - to.exponent)
 
 
 # -- thresholds and choices ------------------------------------------------------------------------
@@ -154,18 +166,14 @@ cdef void backward_thresholds(const Lattice* lattice, const Weights* weights, co
     """For each edge that ends at `position` the share of it and of all shorter ones; the longest takes the rest."""
     cdef const Cell* cell = &cells[position - lattice.cut]
     cdef const Edge* edge
-    cdef double sum = 0, weight
-    cdef int64_t exponent
+    cdef double sum = 0
     cdef int32_t k = cell.token
     if previous[k] < 0:
         thresholds[k] = CERTAIN
         return
     while k >= 0:
         edge = &lattice.edges[k]
-        weight = offered(&cells[edge.start - lattice.cut], weights, edge.token, &exponent)
-        if exponent != cell.exponent:
-            weight = scaled(weight, exponent - cell.exponent)
-        sum += weight
+        sum += through(&cells[edge.start - lattice.cut], cell, weights, edge.token)
         thresholds[k] = sum / cell.value if previous[k] >= 0 else 1.0   # 1: whatever is left, rounding included
         k = previous[k]
 
@@ -210,8 +218,17 @@ cdef void sigmoid_choices(const Lattice* lattice, const Vocabulary* vocabulary, 
             to.token = edge.token
 
 
-cdef int read_back(const Lattice* lattice, const Spelling* spelling, Scratch* scratch, Tokens* out) noexcept nogil:
-    """Add the tokens of the path that was kept for the part."""
+cdef inline void add_scores(Sum* log_prob, const Vocabulary* vocabulary, double alpha, const int32_t* tokens,
+                            int32_t count, int32_t stride) noexcept nogil:
+    """Add alpha * score of each token of a path, whatever their order."""
+    cdef int32_t i
+    for i in range(count):
+        add(log_prob, alpha * vocabulary.scores[tokens[i * stride]])
+
+
+cdef int read_back(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, const Spelling* spelling,
+                   Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
+    """Add the tokens of the path that was kept for the part, and its log-probability."""
     cdef size_t count = 0
     cdef int32_t position = lattice.at
     cdef const Cell* cell
@@ -221,6 +238,9 @@ cdef int read_back(const Lattice* lattice, const Spelling* spelling, Scratch* sc
             return NO_MEMORY
         count += 1
         position = cell.start
+    if log_prob != NULL:
+        add_scores(log_prob, vocabulary, alpha, scratch.path.data, <int32_t>count, 2)
+        add(log_prob, -log_sum(&scratch.cells[lattice.at - lattice.cut]))
     if not add_path(out, spelling, lattice.text, scratch.path.data, count, lattice.cut):
         return NO_MEMORY
     return OK
@@ -238,7 +258,7 @@ cdef int next_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* 
     status = lattice_extend(lattice, vocabulary, limit)
     if status < 0:
         return status
-    if not reserve_cells(scratch, lattice.frontier - lattice.cut + 1) or not reserve_thresholds(scratch, lattice.count):
+    if not reserve_cells(scratch, lattice.frontier - lattice.cut + 1) or not reserve_doubles(&scratch.thresholds, lattice.count):
         return NO_MEMORY
     cells = scratch.cells
     if ready[0] == lattice.cut:
@@ -254,7 +274,7 @@ cdef int next_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* 
 
 cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights,
                          const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t end, Stream* stream,
-                         Scratch* scratch, Tokens* out) noexcept nogil:
+                         Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
     """One random path over text[begin:end], which lies between cuts."""
     cdef Lattice* lattice = &scratch.lattice
     cdef int32_t ready = begin
@@ -269,15 +289,16 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
         if scratch.cancelled[0]:
             return CANCELLED
         if algorithm == PERFECT:
-            perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds)
-            perfect_choices(lattice, scratch.thresholds, scratch.cells, stream)
+            perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds.data)
+            perfect_choices(lattice, scratch.thresholds.data, scratch.cells, stream)
         elif algorithm == FFBS:
             forward(lattice, weights, scratch.cells, scratch.previous.data)
-            backward(lattice, weights, scratch.cells, scratch.previous.data, scratch.thresholds, stream)
+            backward(lattice, weights, scratch.cells, scratch.previous.data, scratch.thresholds.data,
+                     stream)
         else:
             sigmoid_choices(lattice, vocabulary, weights.alpha, scratch.cells, stream)
         if status == OK:
-            done = read_back(lattice, spelling, scratch, out)
+            done = read_back(lattice, vocabulary, weights.alpha, spelling, scratch, out, log_prob)
             if done != OK:
                 return done
         lattice_clear(lattice, status == OK)
@@ -292,6 +313,8 @@ cdef struct Known:              # the payload of a slot
     int32_t edges
     bint has_unknown
     int32_t record              # where the record's arrays begin
+    int32_t unused
+    double log_sum              # the logarithm of the sum of the weights of all its paths
 
 # The arrays of a record, one after the other: thresholds (double, one a choice; FFBS: one an edge), tokens (int32, one
 # an edge), starts (byte, one an edge), ends (byte, one an edge), first (byte, one a position of the word and one more).
@@ -334,6 +357,7 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
     cdef uint8_t first[MAX_WORD + 2]
     cdef size_t count = 0, choices = 0
     cdef bint has_unknown = False
+    cdef double total = 0
     cdef Slot* slot
     cdef Known* entry
     cdef Record record
@@ -345,10 +369,10 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
         if status != OK or count + lattice.count > MOST_EDGES:
             return NULL
         if algorithm == PERFECT:
-            perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds)
+            perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds.data)
             for i in range(lattice.count):
                 edges[count + i] = lattice.edges[i]
-                thresholds[count + i] = scratch.thresholds[i]
+                thresholds[count + i] = scratch.thresholds.data[i]
             count += lattice.count
         else:
             forward(lattice, weights, scratch.cells, scratch.previous.data)
@@ -356,15 +380,17 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
                 first[position] = <uint8_t>count
                 if scratch.cells[position - lattice.cut].start < 0:
                     continue
-                backward_thresholds(lattice, weights, scratch.cells, position, scratch.previous.data, scratch.thresholds)
+                backward_thresholds(lattice, weights, scratch.cells, position, scratch.previous.data,
+                                    scratch.thresholds.data)
                 k = scratch.cells[position - lattice.cut].token
                 while k >= 0:
                     edges[count] = lattice.edges[k]
-                    thresholds[count] = scratch.thresholds[k]
+                    thresholds[count] = scratch.thresholds.data[k]
                     count += 1
                     k = scratch.previous.data[k]
             part_ends[choices] = <uint8_t>lattice.at
             choices += 1
+        total += log_sum(&scratch.cells[lattice.at - lattice.cut])
         lattice_clear(lattice, True)
     slot = take(known, place, word, size, head + record_bytes(size, count))
     if slot == NULL:
@@ -402,12 +428,13 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
     memcpy(record.first, first, size + 2)
     entry.choices = <int32_t>choices
     entry.has_unknown = has_unknown
+    entry.log_sum = total
     return slot
 
 
 cdef bint draw_perfect(const Known* entry, Record record, int32_t size, const Vocabulary* vocabulary,
                        const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream,
-                       Tokens* out) noexcept nogil:
+                       Tokens* out, double alpha, Sum* log_prob) noexcept nogil:
     """The choices of perfect_choices, from a record, and the tokens they give. False without memory."""
     cdef uint8_t kept[MAX_WORD + 2]
     cdef int32_t tokens[MAX_WORD + 1]
@@ -421,11 +448,14 @@ cdef bint draw_perfect(const Known* entry, Record record, int32_t size, const Vo
         at -= 1
         tokens[at] = record.tokens[kept[position]]
         position = record.starts[kept[position]]
+    if log_prob != NULL:
+        add_scores(log_prob, vocabulary, alpha, tokens + at, MAX_WORD + 1 - at, 1)
     return add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens + at, MAX_WORD + 1 - at, entry.has_unknown)
 
 
 cdef bint draw_backwards(const Known* entry, Record record, const Vocabulary* vocabulary, const Spelling* spelling,
-                         const uint8_t* text, int32_t begin, Stream* stream, Tokens* out) noexcept nogil:
+                         const uint8_t* text, int32_t begin, Stream* stream, Tokens* out, double alpha,
+                         Sum* log_prob) noexcept nogil:
     """The choices of `backward`, from a record, and the tokens they give. False without memory."""
     cdef int32_t tokens[MAX_WORD + 1]
     cdef int32_t part, k, position, stop = 0, at
@@ -442,6 +472,8 @@ cdef bint draw_backwards(const Known* entry, Record record, const Vocabulary* vo
             at -= 1
             tokens[at] = record.tokens[k]
             position = record.starts[k]
+        if log_prob != NULL:
+            add_scores(log_prob, vocabulary, alpha, tokens + at, MAX_WORD + 1 - at, 1)
         if not add_tokens(out, spelling, vocabulary.lengths, text, begin + stop, tokens + at, MAX_WORD + 1 - at,
                           entry.has_unknown):
             return False
@@ -451,7 +483,7 @@ cdef bint draw_backwards(const Known* entry, Record record, const Vocabulary* vo
 
 cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
                 const Spelling* spelling, const uint8_t* text, int32_t size, Stream* stream, Table* known,
-                Scratch* scratch, Tokens* out) noexcept nogil:
+                Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
     cdef int32_t at = 0, end
     cdef Slot* slot
     cdef Slot* place
@@ -467,17 +499,21 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
             if slot == NULL:
                 slot = learn(algorithm, vocabulary, weights, text + at, end - at, known, place, scratch)
         if slot == NULL:
-            status = sample_directly(algorithm, vocabulary, weights, spelling, text, at, end, stream, scratch, out)
+            status = sample_directly(algorithm, vocabulary, weights, spelling, text, at, end, stream, scratch, out,
+                                     log_prob)
             if status != OK:
                 return status
         else:
             entry = <const Known*>slot.payload
             record = record_at(known.arena.data + entry.record, entry.edges)
             if algorithm == PERFECT:
-                added = draw_perfect(entry, record, end - at, vocabulary, spelling, text, at, stream, out)
+                added = draw_perfect(entry, record, end - at, vocabulary, spelling, text, at, stream, out, weights.alpha,
+                                     log_prob)
             else:
-                added = draw_backwards(entry, record, vocabulary, spelling, text, at, stream, out)
+                added = draw_backwards(entry, record, vocabulary, spelling, text, at, stream, out, weights.alpha, log_prob)
             if not added:
                 return NO_MEMORY
+            if log_prob != NULL:
+                add(log_prob, -entry.log_sum)
         at = end
     return CANCELLED if scratch.cancelled[0] else OK

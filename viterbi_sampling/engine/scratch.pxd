@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
-from viterbi_sampling.engine.buffer cimport Ints, reserve_ints
+from viterbi_sampling.engine.buffer cimport Doubles, Ints, reserve_ints
 from viterbi_sampling.engine.lattice cimport Lattice, lattice_free
 from viterbi_sampling.engine.words cimport MAX_WORD
 
@@ -23,8 +23,7 @@ cdef struct Scratch:
     Lattice lattice
     Cell* cells
     size_t cell_capacity
-    double* thresholds          # one an edge of the lattice
-    size_t threshold_capacity
+    Doubles thresholds          # one an edge of the lattice, or one a position
     Ints path                   # (token, end) pairs, last token first
     Ints previous               # for each edge the one before it that has the same end, or -1
     Pair pairs[MAX_WORD + 1]
@@ -43,18 +42,6 @@ cdef inline bint reserve_cells(Scratch* scratch, size_t count) noexcept nogil:
     return True
 
 
-cdef inline bint reserve_thresholds(Scratch* scratch, size_t count) noexcept nogil:
-    cdef void* thresholds
-    if count > scratch.threshold_capacity:
-        count += count >> 1
-        thresholds = realloc(scratch.thresholds, count * sizeof(double))
-        if thresholds == NULL:
-            return False
-        scratch.thresholds = <double*>thresholds
-        scratch.threshold_capacity = count
-    return True
-
-
 cdef inline bint add_step(Scratch* scratch, size_t count, int32_t token, int32_t end) noexcept nogil:
     """Set step `count` of the path that is read backwards."""
     if 2 * count + 2 > scratch.path.capacity and not reserve_ints(&scratch.path, 2 * count + 2):
@@ -67,6 +54,6 @@ cdef inline bint add_step(Scratch* scratch, size_t count, int32_t token, int32_t
 cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
     lattice_free(&scratch.lattice)
     free(scratch.cells)
-    free(scratch.thresholds)
+    free(scratch.thresholds.data)
     free(scratch.path.data)
     free(scratch.previous.data)

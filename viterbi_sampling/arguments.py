@@ -1,0 +1,92 @@
+"""The arguments of calls: checked, and turned into what the engine takes."""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from viterbi_sampling.engine.rows import Rows
+from viterbi_sampling.texts import rows_of
+
+Text = str | bytes
+Texts = Iterable[Text]
+Seed = int | np.random.Generator | None
+
+
+def one_row(text: Text) -> Rows:
+    if not isinstance(text, str | bytes):
+        raise TypeError(f"text must be str or UTF-8 bytes, not {type(text).__name__}")
+    return rows_of((text,))
+
+
+def sequence_of(texts: Texts) -> Iterable[Any]:
+    if isinstance(texts, str | bytes):
+        raise TypeError(f"texts must be a sequence of texts, not one {type(texts).__name__}; encode takes one text")
+    if hasattr(texts, "to_pylist"):  # an Arrow array or chunked array
+        return texts.to_pylist()  # type: ignore[no-any-return]
+    if hasattr(texts, "tolist"):  # a numpy or pandas column
+        return texts.tolist()  # type: ignore[no-any-return]
+    try:
+        return tuple(texts)
+    except TypeError:
+        raise TypeError(f"texts must be a sequence of str or bytes, not {type(texts).__name__}") from None
+
+
+def thread_count(num_threads: int | None) -> int:
+    if num_threads is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = operator.index(num_threads)
+    if count < 1:
+        raise ValueError(f"num_threads must be at least 1, or None for all, got {num_threads}")
+    return min(count, 1024)
+
+
+def key_of_seed(seed: Seed) -> int:
+    if seed is None:
+        return secrets.randbits(64)
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(0, 2**64, dtype=np.uint64))
+    return word(seed, "seed")
+
+
+def word(value: Any, name: str) -> int:
+    try:
+        word = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}") from None
+    if not 0 <= word < 2**64:
+        raise ValueError(f"{name} must be from 0 to 2**64 - 1, got {word}")
+    return word
+
+
+def indices_of(index: int | npt.ArrayLike, rows: int) -> tuple[int, npt.NDArray[np.uint64] | None]:
+    """(index of the first row, None), or (0, one index a row)."""
+    if np.ndim(index) == 0:
+        return word(index, "index"), None
+    array = np.asarray(index)
+    if array.shape != (rows,):
+        raise ValueError(f"index must be an int or have one entry a text: {rows} texts, got shape {array.shape}")
+    if array.size and array.dtype.kind not in "iu":
+        array = np.array([word(entry, f"index[{i}]") for i, entry in enumerate(array.tolist())], np.uint64)
+    if array.size and array.dtype.kind == "i" and array.min() < 0:
+        at = int(np.argmin(array))
+        raise ValueError(f"index[{at}] must be from 0 to 2**64 - 1, got {array[at]}")
+    return 0, np.ascontiguousarray(array, np.uint64)
+
+
+def inverse_temperature(alpha: Any) -> float:
+    """`alpha` as a float that is finite and at least 0."""
+    try:
+        value = float(alpha)
+    except (TypeError, ValueError):
+        raise TypeError(f"alpha must be a number, not {type(alpha).__name__}") from None
+    if not (math.isfinite(value) and value >= 0):
+        raise ValueError(f"alpha must be finite and at least 0, got {alpha!r}")
+    return value

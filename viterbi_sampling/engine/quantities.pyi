@@ -1,0 +1,21 @@
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from viterbi_sampling.engine.encoder import Encoder, WeightTable
+from viterbi_sampling.engine.rows import Rows
+
+class Analysis(NamedTuple):
+    log_partition: float
+    entropy: float
+    text: bytes
+    edges: npt.NDArray[np.int32]
+    parts: npt.NDArray[np.int32]
+    marginals: npt.NDArray[np.float64]
+    conditionals: npt.NDArray[np.float64]
+
+def analyse(
+    encoder: Encoder, rows: Rows, alpha: float = 0.0, weights: WeightTable | None = None, with_edges: bool = False
+) -> Analysis: ...
+def count_paths(edges: npt.NDArray[np.int32], parts: npt.NDArray[np.int32]) -> list[int]: ...

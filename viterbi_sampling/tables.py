@@ -1,0 +1,118 @@
+"""From a model to the engine's tables: how piece types, scores and rules of a file become what runs."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from viterbi_sampling.engine.cuts import Cuts
+from viterbi_sampling.engine.decoder import Decoder
+from viterbi_sampling.engine.encoder import Encoder, piece_trie, spell_spaces
+from viterbi_sampling.engine.normalizer import Normalizer
+from viterbi_sampling.errors import ModelError
+from viterbi_sampling.model import SPACE, Model, PieceType
+
+
+def encoder_of(model: Model) -> Encoder:
+    """The engine's tables for a model."""
+    pieces = model.pieces
+    rules = model.normalizer
+    text = np.frombuffer(pieces.text, np.uint8)
+    types = pieces.types
+    scores = pieces.scores.copy()
+    lengths = np.diff(pieces.offsets)
+    # A user-defined piece is always taken: its score is positive and grows with its length. sentencepiece counts
+    # the length in bytes when it decodes, in characters when it samples.
+    defined = model.ids_of_type(PieceType.USER_DEFINED)
+    viterbi_scores = scores.astype(np.float32)
+    viterbi_scores[defined] = (0.1 * (lengths[defined] - 1)).astype(np.float32)
+    for id in defined:
+        scores[id] = float(np.float32(0.1 * (len(pieces[int(id)]) - 1)))
+    matched = np.isin(types, (PieceType.NORMAL, PieceType.USER_DEFINED))
+    named = np.isin(types, (PieceType.NORMAL, PieceType.USER_DEFINED, PieceType.UNUSED))
+    _refuse_twins(model, named)
+    if rules.escape_whitespaces:
+        trie_text, trie_offsets, holding_space = spell_spaces(text, pieces.offsets)
+        matched[holding_space] = False
+    else:
+        trie_text, trie_offsets = text, pieces.offsets
+    if not matched.any():
+        raise ModelError("no piece of the model can match a text: none is NORMAL or USER_DEFINED")
+    ids = np.flatnonzero(matched).astype(np.int32)
+    trie = piece_trie(trie_text, trie_offsets, ids, viterbi_scores)
+    symbols = None
+    if len(defined):
+        symbols = piece_trie(text, pieces.offsets, defined.astype(np.int32), viterbi_scores)
+    normalizer = Normalizer(
+        rules.charsmap,
+        symbols,
+        rules.add_dummy_prefix,
+        rules.remove_extra_whitespaces,
+        rules.escape_whitespaces,
+        rules.whitespace_as_suffix,
+    )
+    unknown = model.ids_of_type(PieceType.UNKNOWN)
+    unknown_score = 0.0 if model.unknown_score is None else model.unknown_score
+    return Encoder(
+        normalizer,
+        trie,
+        Cuts(trie_text, trie_offsets, ids),
+        np.append(scores, unknown_score),
+        np.append(viterbi_scores, np.float32(unknown_score)),
+        np.append(np.diff(trie_offsets), 0).astype(np.int32),
+        model.single_precision,
+        model.unknown_score,
+        int(unknown[0]) if len(unknown) else -1,
+        model.byte_fallback,
+        model.byte_pieces() if model.byte_fallback else np.full(256, -1, np.int32),
+        rules.escape_whitespaces,
+    )
+
+
+def _refuse_twins(model: Model, named: npt.NDArray[np.bool_]) -> None:
+    """Equal pieces that the trie would not show: reserved ones, and unused ones."""
+    pieces = model.pieces
+    for group in (~named, named & (pieces.types == PieceType.UNUSED)):
+        seen: dict[str, int] = {}
+        for id in np.flatnonzero(group):
+            piece = pieces[int(id)]
+            if piece in seen:
+                raise ModelError(f"pieces {seen[piece]} and {id} are both {piece!r}")
+            seen[piece] = int(id)
+
+
+def decoder_of(model: Model) -> tuple[Decoder, Normalizer | None]:
+    """The engine's tables to decode, and the normalizer that its texts go through, if any."""
+    pieces = model.pieces
+    rules = model.normalizer
+    text = np.frombuffer(pieces.text, np.uint8)
+    kinds = np.zeros(len(pieces), np.uint8)
+    for kind, piece_type in ((1, PieceType.CONTROL), (2, PieceType.UNKNOWN), (3, PieceType.BYTE)):
+        kinds[pieces.types == piece_type] = kind
+    byte_values = np.zeros(len(pieces), np.uint8)
+    if model.byte_fallback:
+        byte_values[model.byte_pieces()] = np.arange(256)
+    mark = SPACE.encode("utf-8")
+    starts = pieces.offsets[:-1]
+    padded = np.append(text, np.zeros(len(mark), np.uint8))
+    spaced = np.diff(pieces.offsets) >= len(mark)
+    for i, byte in enumerate(mark):
+        spaced &= padded[starts + i] == byte
+    kinds[spaced] |= 8
+    surface, offsets, _ = spell_spaces(text, pieces.offsets)
+    strip_first = rules.add_dummy_prefix or rules.remove_extra_whitespaces
+    decoder = Decoder(
+        surface,
+        offsets,
+        kinds,
+        byte_values,
+        model.unk_surface.encode("utf-8"),
+        strip_first,
+        rules.remove_extra_whitespaces,
+    )
+    if model.denormalizer is None:
+        return decoder, None
+    back = model.denormalizer
+    return decoder, Normalizer(
+        back.charsmap, None, back.add_dummy_prefix, back.remove_extra_whitespaces, back.escape_whitespaces, False
+    )
