@@ -97,3 +97,20 @@ def test_demo() -> None:
     shown = lines(run("demo"))
     assert sum(line.startswith("sample") for line in shown) == 4
     assert lines(run("demo", "Zwei Wörter"))[-1].endswith("Zwei Wörter")
+
+
+def test_verify(tmp_path: Path) -> None:
+    shown = lines(run("verify", "--text", "table", "--samples", 20_000, "--rows", 3, "--svg", tmp_path / "law.svg"))
+    assert shown[0].startswith("'table'")
+    assert sum("follows the exact law" in line for line in shown) >= 2
+    assert (tmp_path / "law.svg").read_text().startswith("<?xml")
+    result = run("verify", "--text", "a very long text " * 20)
+    assert result.returncode == 1
+    assert "take a shorter one" in result.stderr.decode()
+
+
+def test_nbest_sampling(bundled: Tokenizer) -> None:
+    sampled = lines(run("sample", "--alpha", 0.5, "--algorithm", "nbest", "--nbest-size", 4, "--seed", 3, text="table"))
+    expected = bundled.sample("table", alpha=0.5, algorithm="nbest", nbest_size=4, seed=3)
+    assert sampled == [" ".join(map(str, expected))]
+    assert run("sample", "--alpha", "1", "--algorithm", "nbest", text="x").returncode == 2

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import sentencepiece
-from conftest import SAMPLES, train
+from conftest import SAMPLES, SHARED, train
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import KINDS
@@ -23,6 +23,8 @@ from test_sampling import Oracle, far_tail
 
 from viterbi_sampling import Tokenizer
 from viterbi_sampling import reference as ref
+from viterbi_sampling.engine.quantities import analyse
+from viterbi_sampling.texts import rows_of
 
 ALPHAS = st.sampled_from([0.0, 0.1, 0.5, 1.0, 2.0, 30.0])
 PIECES = st.dictionaries(st.text("abc", min_size=1, max_size=4), st.floats(-25, 1), max_size=10)
@@ -122,6 +124,46 @@ def test_long_texts(alpha: float, bundled: Tokenizer) -> None:
         assert tokenizer.entropy(text, alpha=alpha) == pytest.approx(float(logs[-1]) - expected, rel=1e-8, abs=1e-6)
 
 
+def variation(tokenizer: Tokenizer, text: bytes, alpha: float) -> float:
+    """A bound of the total variation of a sample from the law: the errors of its choices in extended precision, summed.
+
+    Each choice counts with the probability that a path makes it.
+    """
+    found = analyse(tokenizer._encoder, rows_of([text]), alpha, tokenizer._encoder.weights(alpha), True)
+    weights = np.exp(np.longdouble(alpha) * tokenizer._encoder.scores.astype(np.longdouble))
+    total = np.longdouble(0)
+    first = begin = 0
+    for end, last in found.parts.tolist():
+        sums = {begin: np.longdouble(1)}
+        edges = found.edges[first:last].tolist()
+        through = []
+        for start, stop, token in edges:
+            through.append(sums[start] * weights[token])
+            sums[stop] = sums.get(stop, np.longdouble(0)) + through[-1]
+        for k, (_, stop, _) in enumerate(edges):
+            share = found.conditionals[first + k]
+            if share > 0:
+                passing = found.marginals[first + k] / share
+                total += passing * abs(np.longdouble(share) - through[k] / sums[stop]) / 2
+        begin, first = end, last
+    return float(total)
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1.0])
+def test_total_variation_of_a_megabyte(bundled: Tokenizer, alpha: float) -> None:
+    """The promise: at most 1e-9 for 1 MB."""
+    text = "".join((SAMPLES / name).read_text(encoding="utf-8") for name in ("prose.txt", "code.txt")).encode() * 8
+    assert variation(bundled, text, alpha) * 1e6 / len(text) < 1e-9
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("alpha", [0.1, 1.0])
+def test_total_variation_of_a_megabyte_of_t5(alpha: float) -> None:
+    tokenizer = Tokenizer.from_file(SHARED / "models" / "sentencepiece" / "t5_base_32k.model")
+    text = (SHARED / "corpora" / "en_botchan.txt").read_bytes()[:100_000]
+    assert variation(tokenizer, text, alpha) * 1e6 / len(text) < 1e-9
+
+
 def test_counts_are_exact_beyond_64_bits() -> None:
     tokenizer = Tokenizer.from_pieces({"a": 0.0, "aa": 0.0, " ": 0.0})
     a, b = 1, 1
@@ -219,7 +261,9 @@ def test_law_of_nbest_sampling(alpha: float) -> None:
         seen = counts[tuple(e.token for e in path)]
         statistic += 2 * seen * math.log(seen / (total * weight / sum(weights))) if seen else 0.0
     assert statistic < far_tail(4)
-    assert tokenizer.sample("abcabc", alpha=alpha, algorithm="nbest", nbest_size=5, seed=8, draw=7) == batch[7].tolist()
+    options = {"alpha": alpha, "algorithm": "nbest", "nbest_size": 5, "seed": 8, "draw": 7}
+    assert tokenizer.sample("abcabc", **options) == batch[7].tolist()  # type: ignore[arg-type]
+    assert tokenizer.sample_with_offsets("abcabc", **options).ids == batch[7].tolist()  # type: ignore[arg-type]
 
 
 # -- without replacement -----------------------------------------------------------------------------

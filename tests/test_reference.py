@@ -77,3 +77,18 @@ def test_the_original_lets_the_last_of_three_equals_win_half_the_time() -> None:
 def test_perfect_sampling_gives_three_equals_a_third_each() -> None:
     law = exact_law(ref.perfect, equal_edges(), 3, 1.0, 12)
     assert [round(law[key], 12) for key in [(0,), (3, 1), (3, 4, 2)]] == [round(1 / 3, 12)] * 3
+
+
+@given(VOCABULARIES, st.text("ab", min_size=1, max_size=8), st.sampled_from([0.0, 0.5, 2.0]))
+def test_quantities_against_enumeration(pieces: dict[str, float], text: str, alpha: float) -> None:
+    edges = edges_of(pieces, text)
+    law = ref.law(edges, len(text), alpha)
+    expected = [math.fsum(p for path, p in law if edge in path) for edge in edges]
+    assert ref.marginals(edges, len(text), alpha) == pytest.approx(expected, abs=1e-12)
+    assert ref.entropy(edges, len(text), alpha) == pytest.approx(-math.fsum(p * math.log(p) for _, p in law), abs=1e-9)
+    best = sorted((math.fsum(e.score for e in path) for path, _ in law), reverse=True)
+    found = ref.nbest(edges, len(text), 7)
+    assert [math.fsum(e.score for e in path) for path in found] == pytest.approx(best[:7], abs=1e-9)
+    drawn = ref.without_replacement(edges, len(text), 3, alpha, iter([0.1 * i for i in range(len(law))]))
+    assert len({tuple(path) for path, _ in drawn}) == len(drawn) == min(3, len(law))
+    assert all(inclusion <= 0 for _, inclusion in drawn)

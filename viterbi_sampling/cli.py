@@ -14,12 +14,14 @@ import click
 from tqdm import tqdm
 
 from viterbi_sampling import ModelError, Tokenizer, __version__
+from viterbi_sampling import verify as verification
 from viterbi_sampling.model import SPACE
 from viterbi_sampling.tokenizer import SAMPLERS
 
 CHUNK_BYTES = 1 << 22
 """So much input is held at a time."""
 
+VERIFIED_TEXT = "probability"
 DEMO_SENTENCE = "The tokenizer cuts a sentence in many ways, and each has its probability."
 
 Command = Callable[..., Any]
@@ -89,6 +91,7 @@ def encode(
     show_default=True,
     help="viterbi_sampling is the original one, whose law is biased.",
 )
+@click.option("--nbest-size", type=click.IntRange(1), help="For nbest: the number of best segmentations to draw from.")
 @click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), help="The same seed, the same samples; fresh ones by default."
 )
@@ -98,8 +101,7 @@ def sample(
     algorithm: str, nbest_size: int | None, seed: int | None, samples: int, **ends: bool,
 ) -> None:  # fmt: skip
     """Segment each line of INPUT at random; line i, from 0, is drawn with index i of the seed."""
-    if not (math.isfinite(alpha) and alpha >= 0):
-        raise click.BadParameter(f"must be finite and at least 0, got {alpha}", param_hint="--alpha")
+    _check_alpha(alpha)
     if (algorithm == "nbest") != (nbest_size is not None):
         raise click.UsageError("--algorithm nbest and --nbest-size go together")
     tokenizer = _load(model)
@@ -115,8 +117,6 @@ def sample(
             options = {**law, **ends}
             batch = tokenizer.sample_batch(lines, n=samples, index=first, num_threads=threads, **options)
             return map(_numbers, batch.to_list())
-        if algorithm == "nbest":
-            raise click.UsageError("--pieces goes with the other algorithms, not with nbest")
         drawn = (
             tokenizer.sample_with_offsets(line, index=index, draw=draw, **law).pieces
             for index, line in enumerate(lines, first)
@@ -151,13 +151,50 @@ def decode(input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, 
 
 
 @main.command()
+@click.option("-m", "--model", type=click.Path(path_type=Path), help="A model file; by default the bundled one.")
+@click.option("--text", default=VERIFIED_TEXT, show_default=True, help="A text of at most 10,000 segmentations.")
+@click.option("--alpha", type=float, default=0.5, show_default=True, help="Inverse temperature.")
+@click.option("--samples", type=click.IntRange(1000), default=1_000_000, show_default=True, help="Of each algorithm.")
+@click.option("--seed", type=click.IntRange(0, 2**64 - 1), default=0, show_default=True)
+@click.option("--rows", type=click.IntRange(1), default=12, show_default=True, help="The most probable ones are shown.")
+@click.option("--svg", type=click.Path(path_type=Path), help="Draw them into this file.")
+def verify(model: Path | None, text: str, alpha: float, samples: int, seed: int, rows: int, svg: Path | None) -> None:
+    """Check the samplers on a model: exact probabilities beside observed frequencies.
+
+    Exit status 1 where a sampler whose law is exact does not follow it.
+    """
+    _check_alpha(alpha)
+    tokenizer = _load(model)
+    try:
+        result = verification.verify(tokenizer, text, alpha=alpha, samples=samples, seed=seed)
+        if svg is not None:
+            verification.draw_svg(result, svg)
+    except (ValueError, ImportError, OSError) as error:
+        raise click.ClickException(str(error)) from None
+    names = [verdict.algorithm for verdict in result.verdicts]
+    click.echo(f"{text!r}: {len(result.rows)} segmentations, {samples:,} samples, alpha = {alpha:g}")
+    click.echo("".join(f"{name:>18}" for name in ("exact", *names)))
+    for row in result.rows[:rows]:
+        numbers = (row.probability, *(row.frequencies[name] for name in names))
+        click.echo("".join(f"{number:18.6f}" for number in numbers) + f"  {_barred(row.pieces)}")
+    for verdict in result.verdicts:
+        outcome = "follows the exact law" if verdict.follows else "does NOT follow the exact law"
+        note = " (the original Viterbi Sampling is biased)" if verdict.algorithm == "viterbi_sampling" else ""
+        click.echo(
+            f"{verdict.algorithm}: total variation {verdict.distance:.5f} (by chance {verdict.expected_distance:.5f}), "
+            f"G = {verdict.statistic:.1f}, threshold {verdict.threshold:.1f}: {outcome}{note}"
+        )
+    if not result.passed:
+        raise click.ClickException("a sampler does not follow its law")
+
+
+@main.command()
 @click.argument("sentence", default=DEMO_SENTENCE)
 @click.option("-m", "--model", type=click.Path(path_type=Path), help="A model file; by default the bundled one.")
 @click.option("--alpha", type=float, default=0.2, show_default=True, help="Inverse temperature of the samples.")
 def demo(sentence: str, model: Path | None, alpha: float) -> None:
     """Show the encoding and a few samples of one SENTENCE."""
-    if not (math.isfinite(alpha) and alpha >= 0):
-        raise click.BadParameter(f"must be finite and at least 0, got {alpha}", param_hint="--alpha")
+    _check_alpha(alpha)
     tokenizer = _load(model)
     ids = tokenizer.encode(sentence)
     click.echo(f"model       {tokenizer!r}")
@@ -168,6 +205,11 @@ def demo(sentence: str, model: Path | None, alpha: float) -> None:
         sampled = tokenizer.sample_with_offsets(sentence, alpha=alpha, seed=1, index=index)
         click.echo(f"sample {index}    {_barred(sampled.pieces)}")
     click.echo(f"decoded     {tokenizer.decode(ids)}")
+
+
+def _check_alpha(alpha: float) -> None:
+    if not (math.isfinite(alpha) and alpha >= 0):
+        raise click.BadParameter(f"must be finite and at least 0, got {alpha}", param_hint="--alpha")
 
 
 def _barred(pieces: list[str]) -> str:

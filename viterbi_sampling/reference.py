@@ -201,6 +201,58 @@ def sigmoid(x: float) -> float:
     return 1.0 / (1.0 + math.exp(-x)) if x > -700 else 0.0
 
 
+def backward_sums(edges: Sequence[Edge], size: int, alpha: float) -> dict[int, float]:
+    """B[s], the sum of the weights of all paths from s to the end, for each s from which a path leads there."""
+    sums = {size: 1.0}
+    for edge in sorted(edges, key=lambda e: -e.start):
+        if edge.end in sums:
+            sums[edge.start] = sums.get(edge.start, 0.0) + math.exp(alpha * edge.score) * sums[edge.end]
+    return sums
+
+
+def marginals(edges: Sequence[Edge], size: int, alpha: float) -> list[float]:
+    """For each edge F[start] · w · B[end] / Z, the probability that a random path goes through it."""
+    before, after = forward_sums(edges, alpha), backward_sums(edges, size, alpha)
+    total = before[size]
+    return [before.get(e.start, 0.0) * math.exp(alpha * e.score) * after.get(e.end, 0.0) / total for e in edges]
+
+
+def entropy(edges: Sequence[Edge], size: int, alpha: float) -> float:
+    """The entropy of a random path in nats, log Z - alpha · expected score."""
+    shares = marginals(edges, size, alpha)
+    expected = math.fsum(p * e.score for p, e in zip(shares, edges, strict=True))
+    return math.log(forward_sums(edges, alpha)[size]) - alpha * expected
+
+
+def nbest(edges: Sequence[Edge], size: int, k: int) -> list[Path]:
+    """The k best paths, best first: the k best to each end, from those to the starts of its edges."""
+    best: dict[int, list[tuple[float, Path]]] = {0: [(0.0, [])]}
+    for end in range(1, size + 1):
+        candidates = [
+            (score + edge.score, [*path, edge])
+            for edge in edges
+            if edge.end == end
+            for score, path in best.get(edge.start, [])
+        ]
+        best[end] = sorted(candidates, key=lambda candidate: -candidate[0])[:k]
+    return [path for _, path in best[size]]
+
+
+def without_replacement(
+    edges: Sequence[Edge], size: int, k: int, alpha: float, gumbels: Iterator[float]
+) -> list[tuple[Path, float]]:
+    """k different paths: those with the greatest log p + Gumbel noise, each with its log inclusion probability.
+
+    That is log P(log p + Gumbel > kappa), kappa being the greatest perturbed value that was left out.
+    """
+    perturbed = sorted(((math.log(p) + next(gumbels), math.log(p), path) for path, p in law(edges, size, alpha)),
+                       key=lambda entry: -entry[0])  # fmt: skip
+    if len(perturbed) <= k:
+        return [(path, 0.0) for _, _, path in perturbed]
+    kappa = perturbed[k][0]
+    return [(path, math.log(-math.expm1(-math.exp(p - kappa)))) for _, p, path in perturbed[:k]]
+
+
 def segmentations(edges: Sequence[Edge], size: int, start: int = 0) -> Iterator[Path]:
     """All paths from `start` to the end, longest first piece first."""
     if start == size:

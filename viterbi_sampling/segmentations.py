@@ -78,8 +78,8 @@ class BestLaw:
         self.weights = [math.exp(alpha * (score - found[0][0])) for score, _ in found]
         self.total = math.fsum(self.weights)
 
-    def sample(self, uniform: float) -> tuple[list[int], float]:
-        """(ids, log-probability) of the bracket of `uniform` in the cumulative law, the best segmentation first."""
+    def sample(self, uniform: float) -> tuple[npt.NDArray[np.int32], float]:
+        """(tokens, log-probability) of the bracket of `uniform` in the cumulative law, the best segmentation first."""
         share, chosen = 0.0, 0
         for i, weight in enumerate(self.weights):
             share += weight
@@ -87,7 +87,11 @@ class BestLaw:
             if uniform < share / self.total:
                 break
         log_prob = math.log(self.weights[chosen]) - math.log(self.total)
-        return self.encoder.spell(self.text, self.tokens[chosen]), log_prob
+        return self.tokens[chosen], log_prob
+
+    def ids(self, tokens: npt.NDArray[np.int32]) -> list[int]:
+        """The ids of a sample."""
+        return self.encoder.spell(self.text, tokens)
 
 
 def different_segmentations(

@@ -363,7 +363,10 @@ class Tokenizer:
         """What `sample` gives for the same arguments, with its pieces and where in the text they come from."""
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
         if nbest_size is not None:
-            raise ValueError("sample_with_offsets draws with 'perfect', 'ffbs' or 'viterbi_sampling', not with 'nbest'")
+            law = BestLaw(self._encoder, one_row(text), operator.index(nbest_size), parameters["alpha"])
+            uniform = uniforms(parameters["seed"], word(index, "index"), word(draw, "draw"), 1)[0]
+            ids, spans, pieces = self._encoder.segment(one_row(text), tokens=law.sample(uniform)[0])
+            return Encoding(ids, self._pieces(ids, pieces), spans)
         ids, spans, pieces = self._encoder.segment(
             one_row(text), index=word(index, "index"), draw=word(draw, "draw"), **parameters
         )
@@ -574,7 +577,9 @@ class Tokenizer:
         draws = list(draws)
         for text, index in zip(texts, indices, strict=True):
             law = BestLaw(self._encoder, one_row(text), operator.index(size), parameters["alpha"])
-            drawn += [law.sample(uniforms(parameters["seed"], index, draw, 1)[0]) for draw in draws]
+            for draw in draws:
+                tokens, log_prob = law.sample(uniforms(parameters["seed"], index, draw, 1)[0])
+                drawn.append((law.ids(tokens), log_prob))
         rows = [[*before, *ids, *after] for ids, _ in drawn]
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])

@@ -73,4 +73,5 @@ class Encoder:
         seed: int = 0,
         index: int = 0,
         draw: int = 0,
+        tokens: npt.NDArray[np.int32] | None = None,
     ) -> tuple[list[int], list[tuple[int, int]], list[bytes | None]]: ...

@@ -242,9 +242,10 @@ cdef class Encoder:
         return ids, offsets, spans
 
     def segment(self, Rows rows not None, algorithm="viterbi", double alpha=0.0, weights=(None, None), uint64_t seed=0,
-                uint64_t index=0, uint64_t draw=0):
+                uint64_t index=0, uint64_t draw=0, const int32_t[::1] tokens=None):
         """One segmentation of the first row with all that is known of it: (ids, spans, pieces).
 
+        Unless `tokens` gives the path, it is decided as the other arguments say.
         `spans` are positions in the given text; `pieces` the bytes of each token in the normalized
         text, None for tokens whose piece their id tells.
         """
@@ -271,9 +272,12 @@ cdef class Encoder:
         worker.last = 1
         worker.tokens.with_spans = True
         worker.keep_normalized = True
-        worker.words = self.borrow((algorithm, alpha))
-        worker.work()
-        self.give_back((algorithm, alpha), worker.words)
+        if tokens is None:
+            worker.words = self.borrow((algorithm, alpha))
+            worker.work()
+            self.give_back((algorithm, alpha), worker.words)
+        else:
+            worker.follow(tokens)
         worker.raise_for_status()
         ids = [worker.tokens.ids.data[k] for k in range(<Py_ssize_t>worker.tokens.ids.size)]
         pieces = []
@@ -359,6 +363,15 @@ cdef class Worker:
         """Do the rows, without the interpreter lock."""
         with nogil:
             self.status = self.run()
+
+    def follow(self, const int32_t[::1] tokens not None):
+        """Take the path with these tokens for the first row."""
+        self.status = normalize(&self.encoder.normalizer.rules, self.rows.data[0], self.rows.sizes[0], &self.normalized,
+                                &self.origins)
+        if self.status == OK and tokens.shape[0] and not add_tokens(
+                &self.tokens, &self.encoder.spelling, self.encoder.vocabulary.lengths, self.normalized.data, 0,
+                &tokens[0], <int32_t>tokens.shape[0], True):
+            self.status = NO_MEMORY
 
     def raise_for_status(self):
         """Raise what went wrong, if anything did."""

@@ -48,6 +48,14 @@ cdef double exp_exact(double x) noexcept nogil:
     return ldexp(mantissa, exponent)
 
 
+cdef inline double product_rest(double a, double b) noexcept nogil:
+    """a * b less its rounded value, exactly (Dekker 1971), for products that are neither huge nor tiny."""
+    cdef double split = 134217729.0     # 2^27 + 1
+    cdef double high_a = split * a - (split * a - a), high_b = split * b - (split * b - b)
+    cdef double low_a = a - high_a, low_b = b - high_b
+    return low_a * low_b - (((a * b - high_a * high_b) - low_a * high_b) - high_a * low_b)
+
+
 def edge_weights(const double[::1] scores, double alpha):
     """exp(alpha * scores) as (weights, exponents): weights * 2^exponents, one entry a score.
 
@@ -65,6 +73,9 @@ def edge_weights(const double[::1] scores, double alpha):
             raise ValueError(f"alpha = {alpha!r} is too large for this model: alpha times the score {scores[i]!r} must lie "
                              f"within {LIMIT:g} of 0; for so large an alpha, encode gives the segmentation")
         weight[i] = exp_split(alpha * scores[i], &exponent[i])
+        # exp(x + d) = exp(x) * (1 + d): what rounding alpha * score took is given back.
+        if -1e9 < scores[i] < 1e9 and alpha < 1e9:
+            weight[i] += weight[i] * product_rest(alpha, scores[i])
         plain = plain and -500 < exponent[i] < 500
     if not plain:
         return weights, exponents
