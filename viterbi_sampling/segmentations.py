@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,9 @@ from viterbi_sampling.engine.quantities import analyse
 from viterbi_sampling.engine.replacement import without_replacement
 from viterbi_sampling.engine.rows import Rows
 
+if TYPE_CHECKING:
+    from viterbi_sampling.engine.encoder import WeightTable
+
 
 class BestPaths:
     """The paths of a text, best first, worked out as they are asked for.
@@ -23,55 +27,48 @@ class BestPaths:
     Memory: the edges of the lattice, and for each path what differs from the best one.
     """
 
-    def __init__(self, encoder: Encoder, rows: Rows) -> None:
+    def __init__(self, encoder: Encoder, rows: Rows, weights: WeightTable) -> None:
+        """`weights` are those of alpha = 1."""
         self.encoder = encoder
-        analysis = analyse(encoder, rows, with_edges=True)
+        analysis = analyse(encoder, rows, 1.0, weights, True)
         self.text, self.edges, self.parts = analysis.text, analysis.edges, analysis.parts
-        self.best, self.gaps = best_and_gaps(self.edges, self.parts, encoder.scores)
+        self.log_partition = analysis.log_partition
+        self.best, self.gaps, self.tokens, self.bounds = best_and_gaps(self.edges, self.parts, encoder.scores)
         self.opened: dict[int, PartPaths] = {}
 
     def part(self, number: int) -> PartPaths:
         if number not in self.opened:
             begin, first = self.parts[number - 1] if number else (0, 0)
             end, last = self.parts[number]
-            self.opened[number] = PartPaths(
-                np.ascontiguousarray(self.edges[first:last]), self.encoder.scores, begin, end
-            )
+            self.opened[number] = PartPaths(self.edges[first:last], self.encoder.scores, begin, end)
         return self.opened[number]
 
     def __call__(self, count: int) -> Iterator[tuple[float, npt.NDArray[np.int32]]]:
         """Up to `count` paths as (score, tokens)."""
         top = math.fsum(self.best)
-        pieces = [np.array(self._best_of(number), np.int32) for number in range(len(self.parts))]
-        bounds = np.cumsum([0, *map(len, pieces)])
-        joined = np.concatenate(pieces) if pieces else np.zeros(0, np.int32)
-        for loss, changes in best_combinations(self.part, self.best, self.gaps, count):
+        for loss, changes in best_combinations(self.part, self.gaps, count):
             runs = []
             at = 0
             for number, rank in sorted(changes):
-                runs += [joined[at : bounds[number]], np.array(self.part(number).tokens(rank), np.int32)]
-                at = int(bounds[number + 1])
-            yield top - loss, np.concatenate([*runs, joined[at:]]) if runs else joined
-
-    def _best_of(self, number: int) -> list[int]:
-        first = self.parts[number - 1][1] if number else 0
-        if self.parts[number][1] == first + 1:
-            return [int(self.edges[first, 2])]
-        return self.part(number).tokens(0)
+                runs += [self.tokens[at : self.bounds[number]], np.array(self.part(number).tokens(rank), np.int32)]
+                at = int(self.bounds[number + 1])
+            yield top - loss, np.concatenate([*runs, self.tokens[at:]]) if runs else self.tokens
 
 
-def best_segmentations(encoder: Encoder, rows: Rows, count: int, log_partition: float) -> list[Segmentation]:
-    """The `count` best segmentations, with their log-probabilities under alpha = 1."""
-    paths = BestPaths(encoder, rows)
-    return [Segmentation(encoder.spell(paths.text, tokens), score - log_partition) for score, tokens in paths(count)]
+def best_segmentations(encoder: Encoder, rows: Rows, weights: WeightTable, count: int) -> list[Segmentation]:
+    """The `count` best segmentations, with their log-probabilities under alpha = 1, which `weights` are those of."""
+    paths = BestPaths(encoder, rows, weights)
+    return [
+        Segmentation(encoder.spell(paths.text, tokens), score - paths.log_partition) for score, tokens in paths(count)
+    ]
 
 
 class BestLaw:
     """The law p ∝ exp(alpha · score) over the `count` best segmentations of a text."""
 
-    def __init__(self, encoder: Encoder, rows: Rows, count: int, alpha: float) -> None:
+    def __init__(self, encoder: Encoder, rows: Rows, weights: WeightTable, count: int, alpha: float) -> None:
         self.encoder = encoder
-        paths = BestPaths(encoder, rows)
+        paths = BestPaths(encoder, rows, weights)
         self.text = paths.text
         found = list(paths(count))
         self.tokens = [tokens for _, tokens in found]
@@ -95,14 +92,24 @@ class BestLaw:
 
 
 def different_segmentations(
-    encoder: Encoder, rows: Rows, count: int, alpha: float, seed: int, index: int, include_best: bool
+    encoder: Encoder,
+    rows: Rows,
+    weights: WeightTable,
+    count: int,
+    alpha: float,
+    seed: int,
+    index: int,
+    weights_of_best: WeightTable | None,
 ) -> list[Segmentation]:
-    """Up to `count` segmentations without replacement, with log-probability and log inclusion probability."""
-    law = analyse(encoder, rows, alpha, encoder.weights(alpha), True)
+    """Up to `count` segmentations without replacement, with log-probability and log inclusion probability.
+
+    `weights` are those of alpha; with `weights_of_best`, those of alpha = 1, the best segmentation comes first.
+    """
+    law = analyse(encoder, rows, alpha, weights, True)
     given: list[Segmentation] = []
     best: list[int] | None = None
-    if include_best:
-        score, tokens = next(iter(BestPaths(encoder, rows)(1)))
+    if weights_of_best is not None:
+        score, tokens = next(iter(BestPaths(encoder, rows, weights_of_best)(1)))
         best = tokens.tolist()
         given.append(Segmentation(encoder.spell(law.text, tokens), alpha * score - law.log_partition, 0.0))
         count -= 1
@@ -123,13 +130,19 @@ def _log_inclusion(above: float) -> float:
 
 
 def log_probability(
-    encoder: Encoder, rows: Rows, ids: list[int], alpha: float, unknown_id: int | None, byte_values: dict[int, int]
+    encoder: Encoder,
+    rows: Rows,
+    weights: WeightTable,
+    ids: list[int],
+    alpha: float,
+    unknown_id: int | None,
+    byte_values: dict[int, int],
 ) -> float:
     """The log-probability that a random segmentation has these ids, see Tokenizer.log_prob.
 
     `byte_values` maps the ids of byte pieces to their bytes; empty without byte fallback.
     """
-    law = analyse(encoder, rows, alpha, encoder.weights(alpha), True)
+    law = analyse(encoder, rows, alpha, weights, True)
     unknown = len(encoder.scores) - 1
     edges: dict[tuple[int, int], list[tuple[int, float]]] = {}
     for start, end, token in law.edges.tolist():

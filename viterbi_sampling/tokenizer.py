@@ -363,7 +363,9 @@ class Tokenizer:
         """What `sample` gives for the same arguments, with its pieces and where in the text they come from."""
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
         if nbest_size is not None:
-            law = BestLaw(self._encoder, one_row(text), operator.index(nbest_size), parameters["alpha"])
+            law = BestLaw(
+                self._encoder, one_row(text), self._weight_table(1.0), operator.index(nbest_size), parameters["alpha"]
+            )
             uniform = uniforms(parameters["seed"], word(index, "index"), word(draw, "draw"), 1)[0]
             ids, spans, pieces = self._encoder.segment(one_row(text), tokens=law.sample(uniform)[0])
             return Encoding(ids, self._pieces(ids, pieces), spans)
@@ -459,7 +461,14 @@ class Tokenizer:
             raise ValueError(f"k must be at least 1, got {k}")
         value = inverse_temperature(alpha)
         return different_segmentations(
-            self._encoder, one_row(text), count, value, key_of_seed(seed), word(index, "index"), include_best
+            self._encoder,
+            one_row(text),
+            self._weight_table(value),
+            count,
+            value,
+            key_of_seed(seed),
+            word(index, "index"),
+            self._weight_table(1.0) if include_best else None,
         )
 
     def nbest(self, text: Text, k: int) -> list[Segmentation]:
@@ -478,7 +487,7 @@ class Tokenizer:
         count = operator.index(k)
         if count < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        return best_segmentations(self._encoder, one_row(text), count, self.log_partition(text))
+        return best_segmentations(self._encoder, one_row(text), self._weight_table(1.0), count)
 
     # -- exact quantities of p(segmentation | text) ∝ exp(alpha · score(segmentation)) ---------------
 
@@ -537,8 +546,9 @@ class Tokenizer:
         """
         wanted = self._checked_ids(ids).tolist()
         byte_values = {int(id): value for value, id in enumerate(self._model.byte_pieces()) if id >= 0}
+        value = inverse_temperature(alpha)
         return log_probability(
-            self._encoder, one_row(text), wanted, inverse_temperature(alpha), self._unknown_id, byte_values
+            self._encoder, one_row(text), self._weight_table(value), wanted, value, self._unknown_id, byte_values
         )
 
     def _analysis(self, text: Text, alpha: float, with_edges: bool = False) -> Analysis:
@@ -576,7 +586,9 @@ class Tokenizer:
         drawn: list[tuple[list[int], float]] = []
         draws = list(draws)
         for text, index in zip(texts, indices, strict=True):
-            law = BestLaw(self._encoder, one_row(text), operator.index(size), parameters["alpha"])
+            law = BestLaw(
+                self._encoder, one_row(text), self._weight_table(1.0), operator.index(size), parameters["alpha"]
+            )
             for draw in draws:
                 tokens, log_prob = law.sample(uniforms(parameters["seed"], index, draw, 1)[0])
                 drawn.append((law.ids(tokens), log_prob))

@@ -145,6 +145,7 @@ cdef class Encoder:
     def spell(self, const uint8_t[::1] text, const int32_t[::1] tokens):
         """The ids of a path over `text`, in the spelling of the engine: unknown characters merged, or in bytes."""
         cdef Tokens out
+        cdef Py_ssize_t k
         cdef bint fits
         memset(&out, 0, sizeof(Tokens))
         try:

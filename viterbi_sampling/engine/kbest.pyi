@@ -12,7 +12,7 @@ class PartPaths:
 
 def best_and_gaps(
     edges: npt.NDArray[np.int32], parts: npt.NDArray[np.int32], scores: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]: ...
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int32], npt.NDArray[np.int64]]: ...
 def best_combinations(
-    parts: Callable[[int], PartPaths], best: npt.NDArray[np.float64], gaps: npt.NDArray[np.float64], count: int
+    parts: Callable[[int], PartPaths], gaps: npt.NDArray[np.float64], count: int
 ) -> Iterator[tuple[float, list[tuple[int, int]]]]: ...

@@ -12,7 +12,7 @@ whose second best path is among the k nearest, so only those parts are ever gone
 Ties go to the earliest start, as in Viterbi. Scores are summed in double precision.
 """
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libcpp.algorithm cimport pop_heap, push_heap
 from libcpp.pair cimport pair
 from libcpp.vector cimport vector
@@ -130,47 +130,85 @@ cdef class PartPaths:
 
 
 def best_and_gaps(const int32_t[:, ::1] edges, const int32_t[:, ::1] parts, const double[::1] scores):
-    """For each part its best score and how far the second best path lies behind, infinite where there is none."""
-    cdef Py_ssize_t part, k, first = 0
+    """The best path, part by part: (scores, gaps, tokens, bounds).
+
+    The gap of a part is how far its second best path lies behind, infinite where there is none. The
+    best path of part i is tokens[bounds[i]:bounds[i + 1]].
+    """
+    cdef Py_ssize_t part, k, first = 0, count = 0, size
     cdef int32_t begin = 0, width, start, end
     cdef double best, second, score
     cdef vector[double] bests, seconds
+    cdef vector[int32_t] kept
     cdef double minus = -float("inf")
     best_scores = np.empty(parts.shape[0])
     gaps = np.empty(parts.shape[0])
+    # A path has no more edges than its part.
+    tokens = np.empty(edges.shape[0], np.int32)
+    bounds = np.zeros(parts.shape[0] + 1, np.int64)
     cdef double[::1] best_view = best_scores
     cdef double[::1] gap_view = gaps
+    cdef int32_t[::1] token_view = tokens
+    cdef int64_t[::1] bound_view = bounds
     for part in range(parts.shape[0]):
         width = parts[part, 0] - begin
-        bests.assign(width + 1, minus)
-        seconds.assign(width + 1, minus)
-        bests[0] = 0
-        for k in range(first, parts[part, 1]):
-            start = edges[k, 0] - begin
-            end = edges[k, 1] - begin
-            score = scores[edges[k, 2]]
-            best = bests[start] + score
-            second = seconds[start] + score
-            if best > bests[end]:
-                seconds[end] = max(second, bests[end])
-                bests[end] = best
-            elif best > seconds[end]:
-                seconds[end] = best
-        best_view[part] = bests[width]
-        gap_view[part] = bests[width] - seconds[width]
+        if parts[part, 1] == first + 1:
+            best_view[part] = scores[edges[first, 2]]
+            gap_view[part] = -minus
+            token_view[count] = edges[first, 2]
+            count += 1
+        else:
+            bests.assign(width + 1, minus)
+            seconds.assign(width + 1, minus)
+            kept.assign(width + 1, 0)
+            bests[0] = 0
+            for k in range(first, parts[part, 1]):
+                start = edges[k, 0] - begin
+                end = edges[k, 1] - begin
+                score = scores[edges[k, 2]]
+                best = bests[start] + score
+                second = seconds[start] + score
+                if best > bests[end]:
+                    seconds[end] = max(second, bests[end])
+                    bests[end] = best
+                    kept[end] = <int32_t>k
+                elif best > seconds[end]:
+                    seconds[end] = best
+            best_view[part] = bests[width]
+            gap_view[part] = bests[width] - seconds[width]
+            size = 0
+            end = width
+            while end > 0:
+                size += 1
+                end = edges[kept[end], 0] - begin
+            count += size
+            end = width
+            for k in range(size):
+                token_view[count - 1 - k] = edges[kept[end], 2]
+                end = edges[kept[end], 0] - begin
         begin = parts[part, 0]
         first = parts[part, 1]
-    return best_scores, gaps
+        bound_view[part + 1] = count
+    return best_scores, gaps, tokens[:count], bounds
 
 
-def best_combinations(parts, best, gaps, Py_ssize_t count):
+def nearest(gaps, Py_ssize_t count):
+    """The parts of the `count` smallest finite gaps, by gap, of equal ones by part."""
+    finite = np.flatnonzero(np.isfinite(gaps))
+    if len(finite) > count:
+        finite = finite[np.argpartition(gaps[finite], count - 1)[:count]]
+        finite.sort()
+    return finite[np.argsort(gaps[finite], kind="stable")].tolist()
+
+
+def best_combinations(parts, gaps, Py_ssize_t count):
     """Yield (loss, changes) of the `count` best combinations of paths, the best first.
 
     `parts` gives the PartPaths of a part by its number. `loss` is how far the score lies below the
     best one, `changes` a list of (part, rank) for the parts whose path is not their best.
     """
     yield 0.0, []
-    near = [int(part) for part in np.argsort(gaps, kind="stable")[:count] if np.isfinite(gaps[part])]
+    near = nearest(gaps, count)
     if not near:
         return
     paths = [None] * len(near)
