@@ -35,20 +35,33 @@ cdef inline bint joined(const CutTable* table, uint32_t first, uint32_t second) 
     return table.pairs[bit >> 6] >> (bit & 63) & 1
 
 
-cdef inline int32_t word_end(const CutTable* table, const uint8_t* text, int32_t size, int32_t start) noexcept nogil:
-    """Where the word that begins at `start` < size ends: the next cut, or the end of the text."""
+cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t size, int32_t start, int32_t* ends,
+                          int count) noexcept nogil:
+    """Where the next words end, up to `count` of them: the cuts after `start` < size, or the end of the text.
+
+    `ends` has room for one more: the store is done whether there is a cut or not, and only counted if there is.
+    """
     cdef int32_t at = start
-    cdef int length = char_length(text[at])
+    cdef int found = 0, length = char_length(text[at])
     cdef uint32_t first = character(text + at, length), second
-    while True:
-        at += length
-        if at >= size:
-            return size
-        length = char_length(text[at])
-        second = character(text + at, length)
-        if not joined(table, first, second):
-            return at
+    at += length
+    while at < size:
+        second = text[at]
+        if (first | second) < 0x80:
+            length = 1
+            ends[found] = at
+            found += 1 - table.ascii[first << 7 | second]
+        else:
+            length = char_length(text[at])
+            second = character(text + at, length)
+            ends[found] = at
+            found += 1 - joined(table, first, second)
+        if found == count:
+            return found
         first = second
+        at += length
+    ends[found] = size
+    return found + 1
 
 
 cdef class Cuts:

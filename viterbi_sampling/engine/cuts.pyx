@@ -57,8 +57,10 @@ cdef class Cuts:
     def split(self, const uint8_t[::1] text):
         """Where the words of a text end, in bytes. `text` is valid UTF-8, in the spelling of the pieces."""
         cdef int32_t at = 0
+        cdef int32_t found[2]
         ends = []
         while at < text.shape[0]:
-            at = word_end(&self.table, &text[0], <int32_t>text.shape[0], at)
+            word_ends(&self.table, &text[0], <int32_t>text.shape[0], at, found, 1)
+            at = found[0]
             ends.append(at)
         return ends

@@ -13,18 +13,20 @@ magnitude when its position is passed, so that neither a long text nor scores fa
 of the doubles, and there is no exp or log in the loop.
 """
 
-from libc.math cimport frexp, ldexp, log
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.math cimport ceil, frexp, ldexp, log
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Sum, add, reserve_doubles, reserve_ints
-from viterbi_sampling.engine.cuts cimport CutTable, word_end
+from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_extend, lattice_start
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step, reserve_cells
-from viterbi_sampling.engine.stream cimport Stream, stream_next
+from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.weights cimport exp_exact
-from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Slot, Table, find, take
+from viterbi_sampling.engine.words cimport (
+    AHEAD, Ahead, MAX_WORD, SHORT_WORD, Slot, Table, find, look_ahead, prefetch, take,
+)
 
 cdef enum:
     EDGES_AT_ONCE = 4096        # edges a sampler of one pass keeps between two visits
@@ -34,7 +36,8 @@ cdef enum:
 cdef double LARGE = 1.6069380442589903e60   # 2^200
 cdef double SMALL = 6.223015277861142e-61   # 2^-200
 cdef double LN2 = 0.6931471805599453
-cdef double CERTAIN = 2.0                   # the threshold of a choice that takes no uniform
+cdef uint64_t CERTAIN_UNITS = 0x4000000000000000    # CERTAIN in a record
+cdef double CERTAIN = 2.0                           # the threshold of a choice that takes no uniform
 
 
 # -- forward sums ----------------------------------------------------------------------------------
@@ -313,35 +316,40 @@ cdef struct Known:              # the payload of a slot
     int32_t edges
     bint has_unknown
     int32_t record              # where the record's arrays begin
-    int32_t unused
+    int32_t thresholds
     double log_sum              # the logarithm of the sum of the weights of all its paths
 
-# The arrays of a record, one after the other: thresholds (double, one a choice; FFBS: one an edge), tokens (int32, one
+# The arrays of a record, one after the other: thresholds (uint64, one a choice; FFBS: one an edge), tokens (int32, one
 # an edge), starts (byte, one an edge), ends (byte, one an edge), first (byte, one a position of the word and one more).
+# A threshold is in units of the uniforms, 2^-53, rounded up: k * 2^-53 < t if and only if k < ceil(t * 2^53).
 # PERFECT: edges in their order; `first` is the edge that an end has before any choice.
 # FFBS: edges by end, of each end from the shortest to the longest; `first` is where those of an end begin, and `ends`
 # has the ends of the parts.
 
 cdef struct Record:
-    double* thresholds
+    uint64_t* thresholds
     int32_t* tokens
     uint8_t* starts
     uint8_t* ends
     uint8_t* first
 
 
-cdef inline size_t record_bytes(int32_t size, size_t edges) noexcept nogil:
-    return edges * (sizeof(double) + sizeof(int32_t) + 2) + size + 2
+cdef inline size_t record_bytes(int32_t size, size_t thresholds, size_t edges) noexcept nogil:
+    return thresholds * sizeof(uint64_t) + edges * (sizeof(int32_t) + 2) + size + 2
 
 
-cdef inline Record record_at(uint8_t* data, size_t edges) noexcept nogil:
+cdef inline Record record_at(uint8_t* data, size_t thresholds, size_t edges) noexcept nogil:
     cdef Record record
-    record.thresholds = <double*>data
-    record.tokens = <int32_t*>(data + edges * sizeof(double))
+    record.thresholds = <uint64_t*>data
+    record.tokens = <int32_t*>(data + thresholds * sizeof(uint64_t))
     record.starts = <uint8_t*>(record.tokens + edges)
     record.ends = record.starts + edges
     record.first = record.ends + edges
     return record
+
+
+cdef inline uint64_t in_units(double threshold) noexcept nogil:
+    return <uint64_t>ceil(threshold * 9007199254740992.0)
 
 
 cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
@@ -355,7 +363,7 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
     cdef Edge edges[MOST_EDGES]
     cdef uint8_t part_ends[MAX_WORD + 1]
     cdef uint8_t first[MAX_WORD + 2]
-    cdef size_t count = 0, choices = 0
+    cdef size_t count = 0, choices = 0, wanted
     cdef bint has_unknown = False
     cdef double total = 0
     cdef Slot* slot
@@ -392,22 +400,26 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
             choices += 1
         total += log_sum(&scratch.cells[lattice.at - lattice.cut])
         lattice_clear(lattice, True)
-    slot = take(known, place, word, size, head + record_bytes(size, count))
+    wanted = count
+    if algorithm == PERFECT:
+        for i in range(count):
+            choices += thresholds[i] != CERTAIN
+        wanted = choices
+    slot = take(known, place, word, size, head + record_bytes(size, wanted, count))
     if slot == NULL:
         return NULL
     entry = <Known*>slot.payload
     entry.record = entry.offset + <int32_t>head
     entry.edges = <int32_t>count
-    record = record_at(known.arena.data + entry.record, count)
+    entry.thresholds = <int32_t>wanted
+    record = record_at(known.arena.data + entry.record, wanted, count)
     if algorithm == PERFECT:
-        for i in range(count):
-            choices += thresholds[i] != CERTAIN
         at = <int32_t>choices
         choices = 0
         for i in range(count):
             edge = &edges[i]
             if thresholds[i] != CERTAIN:
-                record.thresholds[choices] = thresholds[i]
+                record.thresholds[choices] = in_units(thresholds[i])
                 k = <int32_t>choices
                 choices += 1
             else:
@@ -420,7 +432,7 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
             has_unknown = has_unknown or edge.token == vocabulary.unknown
     else:
         for i in range(count):
-            record.thresholds[i] = thresholds[i]
+            record.thresholds[i] = CERTAIN_UNITS if thresholds[i] == CERTAIN else in_units(thresholds[i])
             record.tokens[i] = edges[i].token
             record.starts[i] = <uint8_t>edges[i].start
             has_unknown = has_unknown or edges[i].token == vocabulary.unknown
@@ -440,10 +452,11 @@ cdef bint draw_perfect(const Known* entry, Record record, int32_t size, const Vo
     cdef int32_t tokens[MAX_WORD + 1]
     cdef int32_t k, position = size, at = MAX_WORD + 1
     cdef uint8_t end
+    cdef const uint64_t* words = stream_take(stream, entry.choices)
     memcpy(kept, record.first, size + 2)
     for k in range(entry.choices):
         end = record.ends[k]
-        kept[end] = <uint8_t>k if stream_next(stream) < record.thresholds[k] else kept[end]
+        kept[end] = <uint8_t>k if words[k] >> 11 < record.thresholds[k] else kept[end]
     while position > 0:
         at -= 1
         tokens[at] = record.tokens[kept[position]]
@@ -459,14 +472,14 @@ cdef bint draw_backwards(const Known* entry, Record record, const Vocabulary* vo
     """The choices of `backward`, from a record, and the tokens they give. False without memory."""
     cdef int32_t tokens[MAX_WORD + 1]
     cdef int32_t part, k, position, stop = 0, at
-    cdef double uniform
+    cdef uint64_t uniform
     for part in range(entry.choices):
         at = MAX_WORD + 1
         position = record.ends[part]
         while position > stop:
             k = record.first[position]
-            if record.thresholds[k] != CERTAIN:
-                uniform = stream_next(stream)
+            if record.thresholds[k] != CERTAIN_UNITS:
+                uniform = stream_take(stream, 1)[0] >> 11
                 while uniform >= record.thresholds[k]:
                     k += 1
             at -= 1
@@ -484,7 +497,9 @@ cdef bint draw_backwards(const Known* entry, Record record, const Vocabulary* vo
 cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
                 const Spelling* spelling, const uint8_t* text, int32_t size, Stream* stream, Table* known,
                 Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
-    cdef int32_t at = 0, end
+    cdef int32_t at = 0, end, begin
+    cdef int word
+    cdef Ahead ahead
     cdef Slot* slot
     cdef Slot* place
     cdef const Known* entry
@@ -492,28 +507,45 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
     cdef bint added
     cdef int status
     while at < size:
-        end = word_end(cuts, text, size, at)
-        slot = NULL
-        if end - at <= MAX_WORD and algorithm != VITERBI_SAMPLING:
-            slot = find(known, text + at, end - at, &place)
+        look_ahead(cuts, known, text, size, at, &ahead)
+        if algorithm != VITERBI_SAMPLING:
+            # The slots are on their way; once they are here, the records can be asked for.
+            begin = at
+            for word in range(ahead.count):
+                if ahead.ends[word] - begin <= MAX_WORD:
+                    slot = find(known, text + begin, ahead.ends[word] - begin, ahead.lows[word], ahead.highs[word], &place)
+                    if slot != NULL:
+                        entry = <const Known*>slot.payload
+                        prefetch(known.arena.data + entry.record)
+                        prefetch(known.arena.data + entry.record + 64)
+                        prefetch(known.arena.data + entry.record + 128)
+                begin = ahead.ends[word]
+        for word in range(ahead.count):
+            end = ahead.ends[word]
+            slot = NULL
+            if end - at <= MAX_WORD and algorithm != VITERBI_SAMPLING:
+                slot = find(known, text + at, end - at, ahead.lows[word], ahead.highs[word], &place)
+                if slot == NULL:
+                    slot = learn(algorithm, vocabulary, weights, text + at, end - at, known, place, scratch)
             if slot == NULL:
-                slot = learn(algorithm, vocabulary, weights, text + at, end - at, known, place, scratch)
-        if slot == NULL:
-            status = sample_directly(algorithm, vocabulary, weights, spelling, text, at, end, stream, scratch, out,
-                                     log_prob)
-            if status != OK:
-                return status
-        else:
-            entry = <const Known*>slot.payload
-            record = record_at(known.arena.data + entry.record, entry.edges)
-            if algorithm == PERFECT:
-                added = draw_perfect(entry, record, end - at, vocabulary, spelling, text, at, stream, out, weights.alpha,
-                                     log_prob)
+                status = sample_directly(algorithm, vocabulary, weights, spelling, text, at, end, stream, scratch, out,
+                                         log_prob)
+                if status != OK:
+                    return status
             else:
-                added = draw_backwards(entry, record, vocabulary, spelling, text, at, stream, out, weights.alpha, log_prob)
-            if not added:
-                return NO_MEMORY
-            if log_prob != NULL:
-                add(log_prob, -entry.log_sum)
-        at = end
-    return CANCELLED if scratch.cancelled[0] else OK
+                entry = <const Known*>slot.payload
+                record = record_at(known.arena.data + entry.record, entry.thresholds, entry.edges)
+                if algorithm == PERFECT:
+                    added = draw_perfect(entry, record, end - at, vocabulary, spelling, text, at, stream, out,
+                                         weights.alpha, log_prob)
+                else:
+                    added = draw_backwards(entry, record, vocabulary, spelling, text, at, stream, out, weights.alpha,
+                                           log_prob)
+                if not added:
+                    return NO_MEMORY
+                if log_prob != NULL:
+                    add(log_prob, -entry.log_sum)
+            at = end
+        if scratch.cancelled[0]:
+            return CANCELLED
+    return OK

@@ -3,7 +3,8 @@
 from libc.stdint cimport uint64_t
 
 cdef enum:
-    STREAM_WORDS = 32       # the longest run of numbers made at once
+    STREAM_WORDS = 512      # the buffer
+    STREAM_RUN = 128        # numbers made at once when there is no end of them
 
 cdef struct Stream:
     uint64_t seed
@@ -20,13 +21,21 @@ cdef void philox4x64(uint64_t block, uint64_t draw, uint64_t seed, uint64_t inde
 # Go to the beginning of a stream.
 cdef void stream_start(Stream* stream, uint64_t seed, uint64_t index, uint64_t draw) noexcept nogil
 
-# Make the next words (called by stream_next only).
-cdef void stream_fill(Stream* stream) noexcept nogil
+# Make words until `count` of them, at most STREAM_WORDS - 4, lie unread in the buffer.
+cdef void stream_fill(Stream* stream, int count) noexcept nogil
 
 
 cdef inline double stream_next(Stream* stream) noexcept nogil:
     """The next uniform: a multiple of 2^-53 in [0, 1)."""
     if stream.at == stream.filled:
-        stream_fill(stream)
+        stream_fill(stream, 1)
     stream.at += 1
     return <double>(stream.words[stream.at - 1] >> 11) * 1.1102230246251565e-16
+
+
+cdef inline const uint64_t* stream_take(Stream* stream, int count) noexcept nogil:
+    """The next `count` words, at most STREAM_WORDS - 4; word >> 11 is the uniform in units of 2^-53."""
+    if stream.filled - stream.at < count:
+        stream_fill(stream, count)
+    stream.at += count
+    return stream.words + stream.at - count

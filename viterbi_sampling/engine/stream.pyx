@@ -6,6 +6,7 @@ Random Numbers: As Easy as 1, 2, 3", SC 2011, which reports the statistical test
 """
 
 from libc.stdint cimport uint64_t
+from libc.string cimport memmove
 
 cdef extern from *:
     """
@@ -58,15 +59,17 @@ cdef void stream_start(Stream* stream, uint64_t seed, uint64_t index, uint64_t d
     stream.filled = 0
 
 
-cdef void stream_fill(Stream* stream) noexcept nogil:
-    # A short text needs a few numbers, a long one many: the runs double in length up to the buffer's.
-    cdef int wanted = min(STREAM_WORDS, max(4, 2 * stream.filled)), made = 0
-    while made < wanted:
-        philox4x64(stream.block, stream.draw, stream.seed, stream.index, &stream.words[made])
-        stream.block += 1
-        made += 4
-    stream.filled = wanted
+cdef void stream_fill(Stream* stream, int count) noexcept nogil:
+    # A short text needs a few numbers, a long one many: the runs double in length.
+    cdef int unread = stream.filled - stream.at
+    cdef int wanted = max(count, <int>min(<uint64_t>STREAM_RUN, 4 + 4 * stream.block))
+    memmove(stream.words, stream.words + stream.at, unread * sizeof(uint64_t))
     stream.at = 0
+    stream.filled = unread
+    while stream.filled < wanted:
+        philox4x64(stream.block, stream.draw, stream.seed, stream.index, &stream.words[stream.filled])
+        stream.block += 1
+        stream.filled += 4
 
 
 def words(uint64_t seed, uint64_t index, uint64_t draw, Py_ssize_t count):

@@ -20,15 +20,16 @@ the word from the true S, which is always at hand: one addition a token keeps it
 
 from libc.math cimport fabs, fabsf
 from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.string cimport memcpy, memset
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK
-from viterbi_sampling.engine.cuts cimport CutTable, word_end
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
+from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, add_step, reserve_cells
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
 from viterbi_sampling.engine.utf8 cimport char_length
-from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Slot, Table, find, take
+from viterbi_sampling.engine.words cimport Ahead, MAX_WORD, SHORT_WORD, Slot, Table, find, look_ahead, take
 
 cdef enum:
     INLINE_TOKENS = 4
@@ -241,6 +242,7 @@ cdef Slot* learn(const Vocabulary* vocabulary, const uint8_t* word, int32_t size
     entry.limit = <float>(limit * 0.999) if limit > 0 else 0
     entry.count = count
     entry.has_unknown = False
+    memset(entry.scores, 0, sizeof(entry.scores))
     if count > INLINE_TOKENS:
         tokens = <int32_t*>(known.arena.data + entry.offset + head)
         scores = <float*>(tokens + count)
@@ -263,6 +265,8 @@ cdef int viterbi_single(const Vocabulary* vocabulary, const CutTable* cuts, cons
                         const uint8_t* text, int32_t size, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
     cdef float total = 0
     cdef int32_t at = 0, end, i, count
+    cdef int word
+    cdef Ahead ahead
     cdef Slot* slot
     cdef Slot* place
     cdef Known* entry
@@ -270,30 +274,44 @@ cdef int viterbi_single(const Vocabulary* vocabulary, const CutTable* cuts, cons
     cdef const float* scores
     cdef int status
     while at < size:
-        end = word_end(cuts, text, size, at)
-        if end - at <= MAX_WORD:
-            slot = find(known, text + at, end - at, &place)
-            if slot == NULL:
-                slot = learn(vocabulary, text + at, end - at, known, place, scratch.pairs)
+        look_ahead(cuts, known, text, size, at, &ahead)
+        for word in range(ahead.count):
+            end = ahead.ends[word]
+            slot = NULL
+            if end - at <= MAX_WORD:
+                slot = find(known, text + at, end - at, ahead.lows[word], ahead.highs[word], &place)
+                if slot == NULL:
+                    slot = learn(vocabulary, text + at, end - at, known, place, scratch.pairs)
             if slot != NULL:
                 entry = <Known*>slot.payload
                 if fabsf(total) < entry.limit:
                     count = entry.count
                     if count <= INLINE_TOKENS:
+                        # All places are added and copied; those beyond `count` hold scores of 0, and are overwritten.
+                        for i in range(INLINE_TOKENS):
+                            total = entry.scores[i] + total
+                        if not entry.has_unknown and not out.with_spans:
+                            if not reserve_ints(&out.ids, out.ids.size + INLINE_TOKENS):
+                                return NO_MEMORY
+                            memcpy(out.ids.data + out.ids.size, entry.tokens, INLINE_TOKENS * sizeof(int32_t))
+                            out.ids.size += count
+                            out.after_unknown = False
+                            at = end
+                            continue
                         tokens = entry.tokens
-                        scores = entry.scores
                     else:
                         tokens = <const int32_t*>(known.arena.data + entry.tokens[0])
                         scores = <const float*>(tokens + count)
-                    for i in range(count):
-                        total = scores[i] + total
-                    if not add_tokens(out, spelling, vocabulary.lengths, text, at, tokens,
-                                      count, entry.has_unknown):
+                        for i in range(count):
+                            total = scores[i] + total
+                    if not add_tokens(out, spelling, vocabulary.lengths, text, at, tokens, count, entry.has_unknown):
                         return NO_MEMORY
                     at = end
                     continue
-        status = plain_pass[float](vocabulary, spelling, text, at, end, &total, scratch, out)
-        if status != OK:
-            return status
-        at = end
-    return CANCELLED if scratch.cancelled[0] else OK
+            status = plain_pass[float](vocabulary, spelling, text, at, end, &total, scratch, out)
+            if status != OK:
+                return status
+            at = end
+        if scratch.cancelled[0]:
+            return CANCELLED
+    return OK

@@ -4,8 +4,10 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from viterbi_sampling.engine.buffer cimport Bytes
+from viterbi_sampling.engine.cuts cimport CutTable, word_ends
 
 cdef enum:
+    AHEAD = 16              # words that are looked at before the first of them is decided
     MAX_WORD = 63           # bytes of the longest word that is kept
     SHORT_WORD = 15         # bytes of the longest word whose key is the word itself
     LONG_KEY = 0xFF         # stands in the last byte of the key of a longer one
@@ -31,8 +33,14 @@ cdef extern from *:
     // 16 bytes of ones, then 16 of zeros: read from 16 - n on, the mask of the first n bytes.
     static const unsigned char viterbi_sampling_key_masks[32] = {
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    #if defined(__GNUC__) || defined(__clang__)
+    #define viterbi_sampling_prefetch(address) __builtin_prefetch(address)
+    #else
+    #define viterbi_sampling_prefetch(address) ((void)(address))
+    #endif
     """
     const uint8_t* KEY_MASKS "viterbi_sampling_key_masks"
+    void prefetch "viterbi_sampling_prefetch"(const void* address) noexcept nogil
 
 
 cdef inline void key_of(const uint8_t* word, int32_t size, uint64_t* low, uint64_t* high) noexcept nogil:
@@ -54,20 +62,15 @@ cdef inline uint64_t mixed(uint64_t low, uint64_t high) noexcept nogil:
     return hash * <uint64_t>0x165667B19E3779F9U
 
 
-cdef inline Slot* find(Table* table, const uint8_t* word, int32_t size, Slot** place) noexcept nogil:
-    """The slot of a word of at most MAX_WORD bytes, or NULL; `place` is then the slot to put it in, or NULL for none.
+cdef inline Slot* find(Table* table, const uint8_t* word, int32_t size, uint64_t low, uint64_t high,
+                       Slot** place) noexcept nogil:
+    """The slot of a word with its key, or NULL; `place` is then the slot to put it in, or NULL for none.
 
     The whole word is compared, never a hash value alone.
     """
-    cdef uint64_t low, high
-    cdef size_t at
+    cdef size_t at = mixed(low, high) >> 20
     cdef int probe
     cdef Slot* slot
-    if size <= SHORT_WORD:
-        key_of(word, size, &low, &high)
-    else:
-        long_key(word, size, &low, &high)
-    at = mixed(low, high) >> 20
     for probe in range(MAX_PROBES):
         slot = &table.slots[(at + probe) & (table.count - 1)]
         if slot.low == low and slot.high == high:
@@ -90,6 +93,30 @@ cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, si
 # An empty table; False without memory.
 cdef bint table_start(Table* table, size_t most_slots, size_t most_bytes) noexcept nogil
 cdef void table_free(Table* table) noexcept nogil
+
+cdef struct Ahead:              # the words that come next
+    int count
+    int32_t ends[AHEAD + 1]
+    uint64_t lows[AHEAD]        # their keys, of those of at most MAX_WORD bytes
+    uint64_t highs[AHEAD]
+
+
+cdef inline void look_ahead(const CutTable* cuts, const Table* table, const uint8_t* text, int32_t size, int32_t start,
+                            Ahead* ahead) noexcept nogil:
+    """Find the words that begin at `start`, and ask for the cache lines of their slots."""
+    cdef int i
+    cdef int32_t begin = start, length
+    ahead.count = word_ends(cuts, text, size, start, ahead.ends, AHEAD)
+    for i in range(ahead.count):
+        length = ahead.ends[i] - begin
+        if length <= MAX_WORD:
+            if length <= SHORT_WORD:
+                key_of(text + begin, length, &ahead.lows[i], &ahead.highs[i])
+            else:
+                long_key(text + begin, length, &ahead.lows[i], &ahead.highs[i])
+            prefetch(&table.slots[(mixed(ahead.lows[i], ahead.highs[i]) >> 20) & (table.count - 1)])
+        begin = ahead.ends[i]
+
 
 cdef class Words:
     cdef Table table
