@@ -191,7 +191,7 @@ def verify(model: Path | None, text: str, alpha: float, samples: int, seed: int,
 @main.command()
 @click.argument("sentence", default=DEMO_SENTENCE)
 @click.option("-m", "--model", type=click.Path(path_type=Path), help="A model file; by default the bundled one.")
-@click.option("--alpha", type=float, default=0.2, show_default=True, help="Inverse temperature of the samples.")
+@click.option("--alpha", type=float, default=0.5, show_default=True, help="Inverse temperature of the samples.")
 def demo(sentence: str, model: Path | None, alpha: float) -> None:
     """Show the encoding and a few samples of one SENTENCE."""
     _check_alpha(alpha)
