@@ -25,6 +25,8 @@ MODULES = (
     "engine.cuts",
     "engine.words",
     "engine.viterbi",
+    "engine.choices",
+    "engine.records",
     "engine.sampling",
     "engine.encoder",
     "engine.quantities",

@@ -30,12 +30,12 @@ def encoder_of(model: Model) -> Encoder:
         scores[id] = float(np.float32(0.1 * (len(pieces[int(id)]) - 1)))
     matched = np.isin(types, (PieceType.NORMAL, PieceType.USER_DEFINED))
     named = np.isin(types, (PieceType.NORMAL, PieceType.USER_DEFINED, PieceType.UNUSED))
-    _refuse_twins(model, named)
     if rules.escape_whitespaces:
         trie_text, trie_offsets, holding_space = spell_spaces(text, pieces.offsets)
         matched[holding_space] = False
     else:
         trie_text, trie_offsets = text, pieces.offsets
+    _refuse_twins(model, named, bool((named & ~matched).any()))
     if not matched.any():
         raise ModelError("no piece of the model can match a text: none is NORMAL or USER_DEFINED")
     ids = np.flatnonzero(matched).astype(np.int32)
@@ -69,14 +69,14 @@ def encoder_of(model: Model) -> Encoder:
     )
 
 
-def _refuse_twins(model: Model, named: npt.NDArray[np.bool_]) -> None:
-    """Equal pieces that the trie would not show: reserved ones, and unused ones."""
+def _refuse_twins(model: Model, named: npt.NDArray[np.bool_], others: bool) -> None:
+    """Equal pieces among the reserved ones, and where the trie has not all of the `others`, among these."""
     pieces = model.pieces
-    for group in (~named, named & (pieces.types == PieceType.UNUSED)):
+    for group in (~named, named & others):
         seen: dict[str, int] = {}
         for id in np.flatnonzero(group):
             piece = pieces[int(id)]
-            if piece in seen:
+            if piece in seen and piece != "\0":
                 raise ModelError(f"pieces {seen[piece]} and {id} are both {piece!r}")
             seen[piece] = int(id)
 

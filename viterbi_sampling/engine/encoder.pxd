@@ -7,7 +7,7 @@ from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.rows cimport Rows
-from viterbi_sampling.engine.sampling cimport Algorithm, Weights
+from viterbi_sampling.engine.choices cimport Algorithm, Weights
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport Stream
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens

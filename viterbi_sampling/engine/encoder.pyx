@@ -20,7 +20,8 @@ from viterbi_sampling.engine.buffer cimport (
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.normalizer cimport Normalizer, normalize
 from viterbi_sampling.engine.rows cimport Rows
-from viterbi_sampling.engine.sampling cimport FFBS, PERFECT, VITERBI, VITERBI_SAMPLING, sample
+from viterbi_sampling.engine.choices cimport FFBS, PERFECT, VITERBI, VITERBI_SAMPLING
+from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport scratch_free
 from viterbi_sampling.engine.stream cimport stream_start
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens

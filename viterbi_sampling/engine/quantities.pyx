@@ -22,7 +22,7 @@ from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.normalizer cimport normalize
 from viterbi_sampling.engine.rows cimport Rows
-from viterbi_sampling.engine.sampling cimport FFBS, Weights, forward, log_sum, next_edges, through
+from viterbi_sampling.engine.choices cimport FFBS, Weights, forward, log_sum, next_edges, through
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, scratch_free
 
 

@@ -1,0 +1,55 @@
+# What sampling one part of a lattice consists of.
+
+from libc.stdint cimport int32_t
+
+from viterbi_sampling.engine.buffer cimport Sum
+from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary
+from viterbi_sampling.engine.scratch cimport Cell, Scratch
+from viterbi_sampling.engine.stream cimport Stream
+
+cdef enum Algorithm:
+    VITERBI = 0                 # no random path at all: see viterbi.pxd
+    PERFECT = 1
+    FFBS = 2
+    VITERBI_SAMPLING = 3
+
+cdef struct Weights:            # exp(alpha * score) of each token: value * 2^exponent
+    double alpha
+    const double* values
+    const int32_t* exponents    # NULL where all are 0
+
+cdef double CERTAIN             # the threshold of a choice that takes no uniform: 2
+
+# Go on with the lattice of the scratch to the next cut, or to `limit` edges (as lattice_extend), and make its cells
+# ready, of which those up to `ready` are.
+cdef int next_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* scratch, int32_t* ready,
+                    size_t limit) noexcept nogil
+
+# Forward sums; `previous` links the edges of each end, the token of a cell is the number of the last of them.
+cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous) noexcept nogil
+
+# The logarithm of a sum.
+cdef double log_sum(const Cell* cell) noexcept nogil
+
+# The weight of all paths through an edge that starts at `from_`, in the scale of the sum at its end.
+cdef double through(const Cell* from_, const Cell* to, const Weights* weights, int32_t token) noexcept nogil
+
+# For each edge its share of the sum so far at its end: the probability that it replaces what is kept.
+cdef void perfect_thresholds(const Lattice* lattice, const Weights* weights, Cell* cells,
+                             double* thresholds) noexcept nogil
+
+# For each edge that ends at `position` the share of it and of all shorter ones; the longest takes the rest.
+cdef void backward_thresholds(const Lattice* lattice, const Weights* weights, const Cell* cells, int32_t position,
+                              const int32_t* previous, double* thresholds) noexcept nogil
+
+# Add alpha * score of each token of a path, whatever their order.
+cdef void add_scores(Sum* log_prob, const Vocabulary* vocabulary, double alpha, const int32_t* tokens, int32_t count,
+                     int32_t stride) noexcept nogil
+
+# The choices of perfect sampling, of sampling backwards, and of the original Viterbi Sampling; each leaves in the cells
+# the edge that is kept for each end of the path.
+cdef void perfect_choices(const Lattice* lattice, const double* thresholds, Cell* cells, Stream* stream) noexcept nogil
+cdef void backward(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous,
+                   double* thresholds, Stream* stream) noexcept nogil
+cdef void sigmoid_choices(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, Cell* cells,
+                          Stream* stream) noexcept nogil

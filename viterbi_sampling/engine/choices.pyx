@@ -1,0 +1,239 @@
+"""Thresholds and choices: what sampling does with one part of a lattice, between two cuts.
+
+Each sampler works out *thresholds*, which depend on the text and alpha only, and then makes choices,
+each by comparing one uniform with one threshold. What is computed, to the last bit, is specified in
+reference.py.
+
+Forward sums are in linear space. Each is value * 2^exponent, and is brought back to a moderate
+magnitude when its position is passed, so that neither a long text nor scores far apart take it out
+of the doubles, and there is no exp or log in the loop.
+"""
+
+from libc.math cimport frexp, ldexp, log
+from libc.stdint cimport int32_t, int64_t
+
+from viterbi_sampling.engine.buffer cimport NO_MEMORY, Sum, add, reserve_doubles, reserve_ints
+from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_extend
+from viterbi_sampling.engine.scratch cimport Cell, Scratch, reserve_cells
+from viterbi_sampling.engine.stream cimport Stream, stream_next
+from viterbi_sampling.engine.weights cimport exp_exact
+
+cdef double LARGE = 1.6069380442589903e60   # 2^200
+cdef double SMALL = 6.223015277861142e-61   # 2^-200
+cdef double LN2 = 0.6931471805599453
+CERTAIN = 2.0
+
+
+# -- forward sums ----------------------------------------------------------------------------------
+
+cdef inline void bring_back(Cell* cell) noexcept nogil:
+    """Move the power of two of a sum into its exponent where the sum has grown or shrunk much.
+
+    Sums then lie within 2^-200 and 2^200 when they are multiplied by a weight, weights within
+    2^-500 and 2^500 (others come with an exponent), so no product leaves the doubles.
+    """
+    cdef int power
+    if cell.value > LARGE or cell.value < SMALL:
+        frexp(cell.value, &power)
+        cell.value = ldexp(cell.value, -power)
+        cell.exponent += power
+
+
+cdef inline double scaled(double value, int64_t power) noexcept nogil:
+    """value * 2^power; 0 where that is far below anything that it is added to."""
+    if power < -2000:
+        return 0.0
+    return ldexp(value, <int>power)
+
+
+cdef inline double add_to(Cell* cell, double weight, int64_t exponent) noexcept nogil:
+    """Add weight * 2^exponent to a sum; the weight in the scale of the new sum."""
+    if exponent != cell.exponent:
+        if exponent > cell.exponent:
+            cell.value = scaled(cell.value, cell.exponent - exponent)
+            cell.exponent = exponent
+        else:
+            weight = scaled(weight, exponent - cell.exponent)
+    cell.value += weight
+    return weight
+
+
+cdef double log_sum(const Cell* cell) noexcept nogil:
+    """The logarithm of a sum."""
+    return log(cell.value) + <double>cell.exponent * LN2
+
+
+cdef inline double offered(const Cell* from_, const Weights* weights, int32_t token, int64_t* exponent) noexcept nogil:
+    """The weight of all paths through an edge: the sum at its start times its own, with its exponent."""
+    exponent[0] = from_.exponent
+    if weights.exponents != NULL:
+        exponent[0] += weights.exponents[token]
+    return from_.value * weights.values[token]
+
+
+cdef double through(const Cell* from_, const Cell* to, const Weights* weights, int32_t token) noexcept nogil:
+    cdef int64_t exponent
+    cdef double weight = offered(from_, weights, token, &exponent)
+    return weight if exponent == to.exponent else scaled(weight, exponent - to.exponent)
+
+
+# -- thresholds and choices ------------------------------------------------------------------------
+
+cdef void perfect_thresholds(const Lattice* lattice, const Weights* weights, Cell* cells,
+                             double* thresholds) noexcept nogil:
+    """For each edge its share of the sum so far at its end: the probability that it replaces what is kept."""
+    cdef const Edge* edge
+    cdef Cell* from_
+    cdef Cell* to
+    cdef double weight
+    cdef int64_t exponent
+    cdef int32_t start = -1
+    cdef size_t k
+    for k in range(lattice.count):
+        edge = &lattice.edges[k]
+        from_ = &cells[edge.start - lattice.cut]
+        if edge.start != start:
+            start = edge.start
+            bring_back(from_)
+        weight = offered(from_, weights, edge.token, &exponent)
+        to = &cells[edge.end - lattice.cut]
+        if to.start < 0:
+            to.start = edge.start
+            to.value = weight
+            to.exponent = exponent
+            thresholds[k] = CERTAIN
+        else:
+            weight = add_to(to, weight, exponent)
+            thresholds[k] = weight / to.value
+
+
+cdef void perfect_choices(const Lattice* lattice, const double* thresholds, Cell* cells, Stream* stream) noexcept nogil:
+    """Perfect sampling: at each end a reservoir choice among its edges, as they come."""
+    cdef const Edge* edge
+    cdef Cell* to
+    cdef size_t k
+    for k in range(lattice.count):
+        if thresholds[k] == CERTAIN or stream_next(stream) < thresholds[k]:
+            edge = &lattice.edges[k]
+            to = &cells[edge.end - lattice.cut]
+            to.start = edge.start
+            to.token = edge.token
+
+
+cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous) noexcept nogil:
+    """Forward sums; `previous` links the edges of each end, the cell's token is the number of the last of them."""
+    cdef const Edge* edge
+    cdef Cell* from_
+    cdef Cell* to
+    cdef double weight
+    cdef int64_t exponent
+    cdef int32_t start = -1
+    cdef size_t k
+    for k in range(lattice.count):
+        edge = &lattice.edges[k]
+        from_ = &cells[edge.start - lattice.cut]
+        if edge.start != start:
+            start = edge.start
+            bring_back(from_)
+        weight = offered(from_, weights, edge.token, &exponent)
+        to = &cells[edge.end - lattice.cut]
+        if to.start < 0:
+            to.start = edge.start
+            to.value = weight
+            to.exponent = exponent
+            previous[k] = -1
+        else:
+            add_to(to, weight, exponent)
+            previous[k] = to.token
+        to.token = <int32_t>k
+
+
+cdef void backward_thresholds(const Lattice* lattice, const Weights* weights, const Cell* cells, int32_t position,
+                              const int32_t* previous, double* thresholds) noexcept nogil:
+    """For each edge that ends at `position` the share of it and of all shorter ones; the longest takes the rest."""
+    cdef const Cell* cell = &cells[position - lattice.cut]
+    cdef const Edge* edge
+    cdef double sum = 0
+    cdef int32_t k = cell.token
+    if previous[k] < 0:
+        thresholds[k] = CERTAIN
+        return
+    while k >= 0:
+        edge = &lattice.edges[k]
+        sum += through(&cells[edge.start - lattice.cut], cell, weights, edge.token)
+        thresholds[k] = sum / cell.value if previous[k] >= 0 else 1.0   # 1: whatever is left, rounding included
+        k = previous[k]
+
+
+cdef void backward(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous,
+                   double* thresholds, Stream* stream) noexcept nogil:
+    """Backward sampling: from the end of the part, one choice a token, from the shortest edge to the longest."""
+    cdef int32_t position = lattice.at, k
+    cdef const Edge* edge
+    cdef double uniform
+    while position > lattice.cut:
+        k = cells[position - lattice.cut].token
+        backward_thresholds(lattice, weights, cells, position, previous, thresholds)
+        if thresholds[k] != CERTAIN:
+            uniform = stream_next(stream)
+            while uniform >= thresholds[k]:
+                k = previous[k]
+        edge = &lattice.edges[k]
+        cells[position - lattice.cut].start = edge.start
+        cells[position - lattice.cut].token = edge.token
+        position = edge.start
+
+
+cdef void sigmoid_choices(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, Cell* cells,
+                          Stream* stream) noexcept nogil:
+    """The original, biased Viterbi Sampling: each candidate for an end replaces the kept one by a coin of its own.
+
+    The coin is sigmoid(alpha * (score of the candidate's path - score of the kept path)); the last
+    of three equal candidates wins half the time. Candidates come longest piece first.
+    """
+    cdef const Edge* edge
+    cdef Cell* to
+    cdef double score
+    cdef size_t k
+    for k in range(lattice.count):
+        edge = &lattice.edges[k]
+        score = cells[edge.start - lattice.cut].value + vocabulary.scores[edge.token]
+        to = &cells[edge.end - lattice.cut]
+        if to.start < 0 or stream_next(stream) < 1.0 / (1.0 + exp_exact(alpha * (to.value - score))):
+            to.value = score
+            to.start = edge.start
+            to.token = edge.token
+
+
+cdef void add_scores(Sum* log_prob, const Vocabulary* vocabulary, double alpha, const int32_t* tokens, int32_t count,
+                     int32_t stride) noexcept nogil:
+    """Add alpha * score of each token of a path, whatever their order."""
+    cdef int32_t i
+    for i in range(count):
+        add(log_prob, alpha * vocabulary.scores[tokens[i * stride]])
+
+
+cdef int next_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* scratch, int32_t* ready,
+                    size_t limit) noexcept nogil:
+    """Go on with the lattice, and make its cells ready, of which those up to `ready` are. As lattice_extend."""
+    cdef Lattice* lattice = &scratch.lattice
+    cdef Cell* cells
+    cdef int32_t i
+    cdef int status
+    if lattice.at == lattice.cut:
+        ready[0] = lattice.cut
+    status = lattice_extend(lattice, vocabulary, limit)
+    if status < 0:
+        return status
+    if not reserve_cells(scratch, lattice.frontier - lattice.cut + 1) or not reserve_doubles(&scratch.thresholds, lattice.count):
+        return NO_MEMORY
+    cells = scratch.cells
+    if ready[0] == lattice.cut:
+        cells[0].value = 0.0 if algorithm == VITERBI_SAMPLING else 1.0
+        cells[0].exponent = 0
+    for i in range(ready[0] + 1, lattice.frontier + 1):
+        cells[i - lattice.cut].start = -1
+    ready[0] = lattice.frontier
+    if algorithm == FFBS and (lattice.count >= 0x7FFFFFFF or not reserve_ints(&scratch.previous, lattice.count)):
+        return NO_MEMORY
+    return status
