@@ -13,7 +13,7 @@ from viterbi_sampling.engine.choices cimport (
     perfect_choices, perfect_thresholds, sigmoid_choices,
 )
 from viterbi_sampling.engine.cuts cimport CutTable
-from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary, lattice_clear, lattice_start
+from viterbi_sampling.engine.lattice cimport MORE, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.records cimport Known, draw, learn
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream
@@ -21,7 +21,7 @@ from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
 from viterbi_sampling.engine.words cimport MAX_WORD, Ahead, Slot, Table, find, look_ahead, prefetch
 
 cdef enum:
-    EDGES_AT_ONCE = 4096        # edges a sampler of one pass keeps between two visits
+    EDGES_AT_ONCE = 4096
 
 
 cdef int read_back(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, const Spelling* spelling,
@@ -51,15 +51,15 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
     cdef Lattice* lattice = &scratch.lattice
     cdef int32_t ready = begin
     cdef int status, done
-    # Sampling backwards needs all edges of a part; the others let go of them as they pass.
-    cdef size_t limit = <size_t>-1 if algorithm == FFBS else EDGES_AT_ONCE
     lattice_start(lattice, text, begin, end)
     while lattice.at < end:
-        status = next_edges(vocabulary, algorithm, scratch, &ready, limit)
+        status = next_edges(vocabulary, algorithm, scratch, &ready, lattice.count + EDGES_AT_ONCE)
         if status < 0:
             return status
         if scratch.cancelled[0]:
             return CANCELLED
+        if algorithm == FFBS and status == MORE:
+            continue            # sampling backwards needs all edges of a part; the others let go of them as they pass
         if algorithm == PERFECT:
             perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds.data)
             perfect_choices(lattice, scratch.thresholds.data, scratch.cells, stream)

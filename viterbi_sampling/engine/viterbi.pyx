@@ -106,6 +106,8 @@ cdef int plain_pass(const Vocabulary* vocabulary, const Spelling* spelling, cons
                 return CANCELLED
             cells[0].value = cells[at - cut].value
             cut = at
+        elif not at & 0xFFFF and scratch.cancelled[0]:
+            return CANCELLED
         one = min(at + char_length(text[at]), size)
         if at > frontier:
             return NO_PATH

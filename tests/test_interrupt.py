@@ -1,0 +1,44 @@
+"""Ctrl-C stops a long call, and soon."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+PROGRAM = """
+import sys
+from viterbi_sampling import Tokenizer
+tokenizer = Tokenizer.from_pieces({{"a": -1.0, "aa": -2.1, "aaa": -3.3}}, unk_score=-9.0)
+text = "a" * 40_000_000
+print("begun", flush=True)
+try:
+    while True:
+        {call}
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+CALLS = {
+    "encode": "tokenizer.encode_batch([text], num_threads=1)",
+    "perfect": "tokenizer.sample_batch([text], alpha=0.1, num_threads=1)",
+    "ffbs": "tokenizer.sample_batch([text], alpha=0.1, algorithm='ffbs', num_threads=1)",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+@pytest.mark.parametrize("call", CALLS)
+def test_interrupt(call: str) -> None:
+    """One text of 40 MB without a cut."""
+    program = PROGRAM.format(call=CALLS[call])
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        time.sleep(0.5)
+        start = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted\n"
+        assert time.monotonic() - start < 2
