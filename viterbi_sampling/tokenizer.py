@@ -525,6 +525,9 @@ class Tokenizer:
     def count_segmentations(self, text: Text) -> int:
         """The number of segmentations, exact.
 
+        The number has as many bits as the text has characters, or more: in the longest stretch without a
+        cut, time grows with the square of its length.
+
         >>> Tokenizer.from_pieces({"a": 0.0, "aa": 0.0}).count_segmentations("a" * 200)
         453973694165307953197296969697410619233826
         """

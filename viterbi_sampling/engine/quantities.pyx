@@ -214,9 +214,12 @@ cdef doubles_of(const Doubles* doubles):
 
 
 def count_paths(const int32_t[:, ::1] edges, const int32_t[:, ::1] parts):
-    """The number of paths through each part, as a list of int: exact, in 64 bits where they suffice."""
+    """The number of paths through each part, as a list of int: exact, in 64 bits where they suffice.
+
+    A part of n characters has a count of up to n bits or more, so its time grows with n squared beyond 64 bits.
+    """
     cdef Py_ssize_t part, k, first = 0
-    cdef int32_t begin = 0
+    cdef int32_t begin = 0, at
     cdef uint64_t[::1] counts
     cdef bint fits
     found = []
@@ -233,11 +236,15 @@ def count_paths(const int32_t[:, ::1] edges, const int32_t[:, ::1] parts):
         if fits:
             found.append(int(counts[parts[part, 0] - begin]))
         else:
-            large = [0] * (parts[part, 0] - begin + 1)
-            large[0] = 1
+            # Only the counts between the start of an edge and the furthest end are kept: each may have millions of bits.
+            large = {begin: 1}
+            at = begin
             for k in range(first, parts[part, 1]):
-                large[edges[k, 1] - begin] += large[edges[k, 0] - begin]
-            found.append(large[parts[part, 0] - begin])
+                while at < edges[k, 0]:
+                    large.pop(at, None)
+                    at += 1
+                large[edges[k, 1]] = large.get(edges[k, 1], 0) + large[edges[k, 0]]
+            found.append(large[parts[part, 0]])
         begin = parts[part, 0]
         first = parts[part, 1]
     return found
