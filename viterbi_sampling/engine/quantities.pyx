@@ -6,6 +6,7 @@ their starts. So the marginal of e is P[t]·q(e), and the entropy is the sum ove
 entropy of the choice at t (the chain rule): all terms are positive, and nothing cancels.
 """
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport log, log1p
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
@@ -240,6 +241,8 @@ def count_paths(const int32_t[:, ::1] edges, const int32_t[:, ::1] parts):
             large = {begin: 1}
             at = begin
             for k in range(first, parts[part, 1]):
+                if not k & 0xFFF:
+                    PyErr_CheckSignals()
                 while at < edges[k, 0]:
                     large.pop(at, None)
                     at += 1

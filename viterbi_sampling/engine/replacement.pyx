@@ -10,6 +10,7 @@ Source: Kool, van Hoof and Welling 2019, "Stochastic beams and where to find the
 appendix B.3.
 """
 
+from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport exp, fabs, log, log1p
 from libc.stdint cimport int32_t, uint64_t
 from libcpp.algorithm cimport pop_heap, push_heap
@@ -57,6 +58,8 @@ def without_replacement(const int32_t[:, ::1] edges, const double[::1] condition
     suffixes.push_back(suffix)
     queue.push_back(pair[double, int32_t](gumbel(&stream), 0))
     while queue.size() and <Py_ssize_t>len(found) <= count:
+        if not suffixes.size() & 0xFFF:
+            PyErr_CheckSignals()
         pop_heap(queue.begin(), queue.end())
         top = queue.back().first
         at = queue.back().second
