@@ -79,32 +79,36 @@ cdef double through(const Cell* from_, const Cell* to, const Weights* weights, i
 
 # -- thresholds and choices ------------------------------------------------------------------------
 
-cdef void perfect_thresholds(const Lattice* lattice, const Weights* weights, Cell* cells,
-                             double* thresholds) noexcept nogil:
-    """For each edge its share of the sum so far at its end: the probability that it replaces what is kept."""
-    cdef const Edge* edge
-    cdef Cell* from_
-    cdef Cell* to
+cdef inline double arrive(const Lattice* lattice, const Weights* weights, Cell* cells, size_t k, bint* first) noexcept nogil:
+    """Add the weight of edge k to the sum at its end; that weight, in the scale of the new sum.
+
+    `first` receives whether it is the first edge of its end. Edges come in their order.
+    """
+    cdef const Edge* edge = &lattice.edges[k]
+    cdef Cell* from_ = &cells[edge.start - lattice.cut]
+    cdef Cell* to = &cells[edge.end - lattice.cut]
     cdef double weight
     cdef int64_t exponent
-    cdef int32_t start = -1
+    if k == 0 or lattice.edges[k - 1].start != edge.start:
+        bring_back(from_)
+    weight = offered(from_, weights, edge.token, &exponent)
+    first[0] = to.start < 0
+    if not first[0]:
+        return add_to(to, weight, exponent)
+    to.start = edge.start
+    to.value = weight
+    to.exponent = exponent
+    return weight
+
+
+cdef void perfect_thresholds(const Lattice* lattice, const Weights* weights, Cell* cells,
+                             double* thresholds) noexcept nogil:
+    cdef bint first
+    cdef double weight
     cdef size_t k
     for k in range(lattice.count):
-        edge = &lattice.edges[k]
-        from_ = &cells[edge.start - lattice.cut]
-        if edge.start != start:
-            start = edge.start
-            bring_back(from_)
-        weight = offered(from_, weights, edge.token, &exponent)
-        to = &cells[edge.end - lattice.cut]
-        if to.start < 0:
-            to.start = edge.start
-            to.value = weight
-            to.exponent = exponent
-            thresholds[k] = CERTAIN
-        else:
-            weight = add_to(to, weight, exponent)
-            thresholds[k] = weight / to.value
+        weight = arrive(lattice, weights, cells, k, &first)
+        thresholds[k] = CERTAIN if first else weight / cells[lattice.edges[k].end - lattice.cut].value
 
 
 cdef void perfect_choices(const Lattice* lattice, const double* thresholds, Cell* cells, Stream* stream) noexcept nogil:
@@ -121,30 +125,13 @@ cdef void perfect_choices(const Lattice* lattice, const double* thresholds, Cell
 
 
 cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous) noexcept nogil:
-    """Forward sums; `previous` links the edges of each end, the cell's token is the number of the last of them."""
-    cdef const Edge* edge
-    cdef Cell* from_
+    cdef bint first
     cdef Cell* to
-    cdef double weight
-    cdef int64_t exponent
-    cdef int32_t start = -1
     cdef size_t k
     for k in range(lattice.count):
-        edge = &lattice.edges[k]
-        from_ = &cells[edge.start - lattice.cut]
-        if edge.start != start:
-            start = edge.start
-            bring_back(from_)
-        weight = offered(from_, weights, edge.token, &exponent)
-        to = &cells[edge.end - lattice.cut]
-        if to.start < 0:
-            to.start = edge.start
-            to.value = weight
-            to.exponent = exponent
-            previous[k] = -1
-        else:
-            add_to(to, weight, exponent)
-            previous[k] = to.token
+        arrive(lattice, weights, cells, k, &first)
+        to = &cells[lattice.edges[k].end - lattice.cut]
+        previous[k] = -1 if first else to.token
         to.token = <int32_t>k
 
 

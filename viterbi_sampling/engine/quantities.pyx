@@ -184,10 +184,10 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
             log_partition.value + log_partition.rest,
             entropy.value + entropy.rest,
             text.data[:text.size],
-            array_of(&edges).reshape(-1, 3),
-            array_of(&cuts).reshape(-1, 2),
-            doubles_of(&marginals),
-            doubles_of(&conditionals),
+            array_of(edges.data, edges.size * sizeof(int32_t), np.int32).reshape(-1, 3),
+            array_of(cuts.data, cuts.size * sizeof(int32_t), np.int32).reshape(-1, 2),
+            array_of(marginals.data, marginals.size * sizeof(double), np.float64),
+            array_of(conditionals.data, conditionals.size * sizeof(double), np.float64),
         )
     finally:
         scratch_free(&scratch)
@@ -198,20 +198,13 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
         free(conditionals.data)
 
 
-cdef array_of(const Ints* ints):
-    result = np.empty(ints.size, np.int32)
-    cdef int32_t[::1] view = result
-    if ints.size:
-        memcpy(&view[0], ints.data, ints.size * sizeof(int32_t))
-    return result
-
-
-cdef doubles_of(const Doubles* doubles):
-    result = np.empty(doubles.size, np.float64)
-    cdef double[::1] view = result
-    if doubles.size:
-        memcpy(&view[0], doubles.data, doubles.size * sizeof(double))
-    return result
+cdef array_of(const void* data, size_t bytes, dtype):
+    """A numpy array with a copy of the data."""
+    result = np.empty(bytes, np.uint8)
+    cdef uint8_t[::1] view = result
+    if bytes:
+        memcpy(&view[0], data, bytes)
+    return result.view(dtype)
 
 
 def count_paths(const int32_t[:, ::1] edges, const int32_t[:, ::1] parts):
