@@ -62,6 +62,19 @@ def test_against_enumeration(pieces: dict[str, float], text: str, alpha: float) 
         assert probability == pytest.approx(float(marginals[edge]), rel=1e-11, abs=1e-100)
 
 
+@settings(max_examples=200)
+@given(PIECES, TEXTS, st.sampled_from([20.0, 50.0, 100.0, 1000.0]))
+def test_shares_that_vanish(pieces: dict[str, float], text: str, alpha: float) -> None:
+    """Where one segmentation has nearly all of the probability, what the others have may leave the doubles."""
+    tokenizer = Tokenizer.from_pieces({"a": -2.0} | pieces, unk_score=-12.0)
+    assert 0 <= tokenizer.entropy(text, alpha=alpha) <= 12
+    assert ((marginals := tokenizer.marginals(text, alpha=alpha).probability) >= 0).all()
+    assert (marginals <= 1 + 1e-12).all()
+    assert math.isfinite(tokenizer.log_partition(text, alpha=alpha))
+    for drawn in tokenizer.sample_without_replacement(text, 3, alpha=alpha, seed=1):
+        assert drawn.log_prob <= 0
+
+
 @settings(max_examples=150)
 @given(PIECES, TEXTS, ALPHAS)
 def test_log_prob_is_that_of_the_ids(pieces: dict[str, float], text: str, alpha: float) -> None:

@@ -59,7 +59,8 @@ def best_segmentations(encoder: Encoder, rows: Rows, weights: WeightTable, count
     """The `count` best segmentations, with their log-probabilities under alpha = 1, which `weights` are those of."""
     paths = BestPaths(encoder, rows, weights)
     return [
-        Segmentation(encoder.spell(paths.text, tokens), score - paths.log_partition) for score, tokens in paths(count)
+        Segmentation(encoder.spell(paths.text, tokens), min(0.0, score - paths.log_partition))
+        for score, tokens in paths(count)
     ]
 
 
@@ -111,7 +112,7 @@ def different_segmentations(
     if weights_of_best is not None:
         score, tokens = next(iter(BestPaths(encoder, rows, weights_of_best)(1)))
         best = tokens.tolist()
-        given.append(Segmentation(encoder.spell(law.text, tokens), alpha * score - law.log_partition, 0.0))
+        given.append(Segmentation(encoder.spell(law.text, tokens), min(0.0, alpha * score - law.log_partition), 0.0))
         count -= 1
     drawn = without_replacement(law.edges, law.conditionals, len(law.text), count, seed, index, best)
     # The value of the first path that is left out; where none is, all were certain to come.
@@ -153,7 +154,7 @@ def log_probability(
     else:
         tokens, merged = [unknown if id == unknown_id else id for id in ids], unknown
     found = None if tokens is None else _log_paths(tokens, edges, merged, len(law.text))
-    return -math.inf if found is None else found - law.log_partition
+    return -math.inf if found is None else min(0.0, found - law.log_partition)
 
 
 def _characters_for_bytes(

@@ -439,7 +439,7 @@ cdef class Worker:
                                 &self.encoder.spelling, text, size, &self.stream, &self.words.table, &self.scratch,
                                 tokens, &log_prob if self.log_probs != NULL else NULL)
                 if self.log_probs != NULL:
-                    self.log_probs[row * job.draws + draw] = log_prob.value + log_prob.rest
+                    self.log_probs[row * job.draws + draw] = min(0.0, log_prob.value + log_prob.rest)
             if status != OK:
                 return status
             if job.suffix_id >= 0 and not add_token(tokens, job.suffix_id, size, size):

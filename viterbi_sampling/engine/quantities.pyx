@@ -35,20 +35,19 @@ cdef double choice_entropy(const Lattice* lattice, const Weights* weights, const
                            int32_t position) noexcept nogil:
     """The entropy of the backward choice at `position`, in nats."""
     cdef const Cell* cell = &cells[position - lattice.cut]
-    cdef double entropy = 0, weight, others = 0, greatest = -1, share
+    cdef double entropy = 0, share, others = 0, greatest = -1
     cdef int32_t k = cell.token
     while k >= 0:
-        weight = through(&cells[lattice.edges[k].start - lattice.cut], cell, weights, lattice.edges[k].token)
-        if weight > greatest:
-            weight, greatest = greatest, weight
+        share = through(&cells[lattice.edges[k].start - lattice.cut], cell, weights, lattice.edges[k].token) / cell.value
+        if share > greatest:
+            share, greatest = greatest, share
         # What is not the greatest (so far) is counted at once.
-        if weight > 0:
-            others += weight
-            entropy -= weight / cell.value * log(weight / cell.value)
+        if share > 0:
+            others += share
+            entropy -= share * log(share)
         k = previous[k]
     # Near 1 the logarithm of what is left over keeps what that of the share would lose.
-    share = greatest / cell.value
-    return entropy - share * (log1p(-others / cell.value) if share > 0.5 else log(share))
+    return entropy - greatest * (log1p(-others) if greatest > 0.5 else log(greatest))
 
 
 cdef int part_quantities(const Lattice* lattice, const Weights* weights, Scratch* scratch, Sum* entropy,
