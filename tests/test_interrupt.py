@@ -42,3 +42,28 @@ def test_interrupt(call: str) -> None:
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"
         assert time.monotonic() - start < 2
+
+
+AFTERWARDS = """
+import os, signal, threading
+from viterbi_sampling import Tokenizer
+slow = Tokenizer.from_pieces({"a" * k: -1.0 - k * 0.01 for k in (1, 2, 3, 500, 7999)})
+threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+try:
+    while True:
+        slow.encode_batch(["a" * 20_000] * 16, num_threads=2)
+except KeyboardInterrupt:
+    pass
+tokenizer = Tokenizer.default()
+rows = ["the river was high " * 100] * 100
+expected = tokenizer.encode_batch(rows).to_list()
+assert all(tokenizer.encode_batch(rows).to_list() == expected for _ in range(20))
+print("survived")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_what_comes_after_an_interrupt() -> None:
+    """No thread of the interrupted call is left that writes to memory which is no longer its own."""
+    result = subprocess.run([sys.executable, "-c", AFTERWARDS], capture_output=True, text=True, timeout=60)
+    assert result.stdout == "survived\n", result.stderr

@@ -26,6 +26,10 @@ cdef struct Job:                # what is done to each text; the same for all th
     int32_t suffix_id
     int cancelled
 
+cdef class Task:                # the job of one call, and what it points to; alive as long as any of its workers
+    cdef Job job
+    cdef object owners
+
 cdef class Encoder:
     cdef Vocabulary vocabulary
     cdef Spelling spelling
@@ -42,7 +46,9 @@ cdef class Worker:
     cdef Encoder encoder
     cdef Rows rows
     cdef Words words
+    cdef Task task
     cdef Job* job
+    cdef bint finished
     cdef Py_ssize_t first       # the texts it does: first, ..., last - 1
     cdef Py_ssize_t last
     cdef int64_t* sizes         # receives the number of tokens of each path

@@ -6,6 +6,7 @@ bytes; their ids are joined at the end. A thread lives inside one call.
 """
 
 import threading
+import time
 from collections import OrderedDict
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -15,7 +16,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from viterbi_sampling.engine.buffer cimport (
-    MAX_TEXT, NO_MEMORY, NO_PATH, OK, TOO_LONG, Ints, Sum,
+    CANCELLED, MAX_TEXT, NO_MEMORY, NO_PATH, OK, TOO_LONG, Ints, Sum,
 )
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.normalizer cimport Normalizer, normalize
@@ -192,7 +193,8 @@ cdef class Encoder:
         `spans` are positions in the given text, in characters or in bytes as the row says. `log_probs`, of the size
         of the result, receives the log-probability of each path.
         """
-        cdef Job job
+        cdef Task task = Task()
+        cdef Job* job = &task.job
         cdef const double[::1] values = weights[0]
         cdef const int32_t[::1] exponents = weights[1]
         cdef Py_ssize_t i
@@ -213,13 +215,15 @@ cdef class Encoder:
         job.cancelled = 0
         offsets = np.zeros(rows.count * draws + 1, np.int64)
         bounds = offsets
+        task.owners = (weights, indices, offsets, log_probs)
         num_threads = <int>max(1, min(<int64_t>num_threads, rows.total * draws // BYTES_A_THREAD, rows.count))
         workers = []
         share = rows.total // num_threads + 1
         i = 0
         for k in range(num_threads):
             worker = Worker(self, rows)
-            worker.job = &job
+            worker.task = task
+            worker.job = job
             worker.words = self.borrow((algorithm, alpha))
             worker.sizes = &bounds[1]
             worker.log_probs = &log_probs[0] if log_probs is not None and log_probs.shape[0] else NULL
@@ -234,7 +238,7 @@ cdef class Encoder:
         if num_threads == 1 and rows.total * draws < BYTES_UNWATCHED:
             workers[0].work()
         else:
-            run_beside(workers, Cancel.of(&job))
+            run_beside(workers, task)
         for worker in workers:
             self.give_back((algorithm, alpha), worker.words)
         for worker in workers:
@@ -251,14 +255,14 @@ cdef class Encoder:
         `spans` are positions in the given text; `pieces` the bytes of each token in the normalized
         text, None for tokens whose piece their id tells.
         """
-        cdef Job job
+        cdef Task task = Task()
+        cdef Job* job = &task.job
         cdef const double[::1] values = weights[0]
         cdef const int32_t[::1] exponents = weights[1]
         cdef Worker worker = Worker(self, rows)
         cdef int64_t size = 0
         cdef Py_ssize_t k
         cdef const int32_t* span
-        memset(&job, 0, sizeof(Job))
         job.algorithm = ALGORITHMS[algorithm]
         job.weights.alpha = alpha
         job.weights.values = &values[0] if values is not None else NULL
@@ -268,7 +272,8 @@ cdef class Encoder:
         job.first_draw = draw
         job.draws = 1
         job.prefix_id = job.suffix_id = -1
-        worker.job = &job
+        worker.task = task
+        worker.job = job
         worker.sizes = &size
         worker.first = 0
         worker.last = 1
@@ -294,39 +299,35 @@ cdef class Encoder:
         return ids, spans, pieces
 
 
-cdef class Cancel:
-    """A switch that stops the workers of a call at their next cut."""
+cdef class Task:
+    """The job of one call. Its workers hold it, so that its memory outlives each of them whatever happens."""
 
-    cdef Job* job
+    def __cinit__(self):
+        memset(&self.job, 0, sizeof(Job))
 
-    @staticmethod
-    cdef Cancel of(Job* job):
-        cdef Cancel cancel = Cancel()
-        cancel.job = job
-        return cancel
-
-    def __call__(self):
+    def cancel(self):
+        """Stop the workers at their next look."""
         self.job.cancelled = 1
 
 
-def run_beside(workers, cancel):
+def run_beside(workers, task):
     """Run each worker in a thread of its own; an exception here, such as Ctrl-C, stops them first."""
     threads = [threading.Thread(target=worker.work) for worker in workers]
     started = []
     try:
-        for thread in threads:
+        for thread, worker in zip(threads, workers):
             thread.start()
-            started.append(thread)
-        for thread in started:
+            started.append(worker)
+        for thread in threads:
             thread.join()
     except BaseException:
-        cancel()
-        for thread in started:
-            while thread.is_alive():    # the threads write to memory of this call: it must not end before them
-                try:
-                    thread.join()
-                except KeyboardInterrupt:
-                    continue
+        task.cancel()
+        # An interrupted join can take a running thread for a dead one, so the workers are asked.
+        while not all(worker.has_finished() for worker in started):
+            try:
+                time.sleep(0.001)
+            except KeyboardInterrupt:
+                continue
         raise
 
 
@@ -365,6 +366,11 @@ cdef class Worker:
         """Do the rows, without the interpreter lock."""
         with nogil:
             self.status = self.run()
+        self.finished = True
+
+    def has_finished(self):
+        """Whether the rows are done, or given up."""
+        return self.finished
 
     def follow(self, const int32_t[::1] tokens not None):
         """Take the path with these tokens for the first row."""
@@ -391,7 +397,7 @@ cdef class Worker:
         cdef int status
         self.scratch.cancelled = &self.job.cancelled
         for row in range(self.first, self.last):
-            status = self.run_text(row)
+            status = CANCELLED if self.job.cancelled else self.run_text(row)
             if status != OK:
                 self.failed_row = row
                 return status
