@@ -142,13 +142,13 @@ def variation(tokenizer: Tokenizer, text: bytes, alpha: float) -> float:
 
     Each choice counts with the probability that a path makes it.
     """
-    found = analyse(tokenizer._encoder, rows_of([text]), alpha, tokenizer._encoder.weights(alpha), True)
+    found = analyse(tokenizer._encoder, rows_of([text]), alpha, tokenizer._encoder.weights(alpha), True, True)
     weights = np.exp(np.longdouble(alpha) * tokenizer._encoder.scores.astype(np.longdouble))
     total = np.longdouble(0)
     first = begin = 0
     for end, last in found.parts.tolist():
         sums = {begin: np.longdouble(1)}
-        edges = found.edges[first:last].tolist()
+        edges = np.stack([found.starts, found.ends, found.tokens], axis=1)[first:last].tolist()
         through = []
         for start, stop, token in edges:
             through.append(sums[start] * weights[token])

@@ -16,7 +16,7 @@ from peer import assert_same_ids, both
 from viterbi_sampling import Tokenizer
 from viterbi_sampling import reference as ref
 from viterbi_sampling.engine.cuts import Cuts
-from viterbi_sampling.engine.words import Words
+from viterbi_sampling.engine.workspace import Workspace
 
 ALGORITHMS = ["perfect", "ffbs", "viterbi_sampling"]
 
@@ -127,9 +127,9 @@ def test_memory_is_bounded() -> None:
     tokenizer = Tokenizer.default()
     for seed in range(4):
         tokenizer.sample_batch([" ".join(words(1000, 100 * seed + i)) for i in range(60)], alpha=0.1, num_threads=1)
-    tables = [table for tables in tokenizer._encoder.shelf.values() for table in tables]
-    assert tables
-    assert all(isinstance(table, Words) and table.memory() < 64_000_000 for table in tables)
+    spaces = [space for spaces in tokenizer._encoder.shelf.values() for space in spaces]
+    assert spaces
+    assert all(isinstance(space, Workspace) and space.memory() < 64_000_000 for space in spaces)
     for alpha in range(20):
         tokenizer.sample("the river", alpha=alpha / 10)
     assert len(tokenizer._encoder.shelf) <= 4

@@ -76,11 +76,3 @@ class Lattice(NamedTuple):
 
     def _repr_svg_(self) -> str | None:
         return self.to_svg() if len(self.text) <= 200 else None
-
-
-def characters(text: bytes) -> npt.NDArray[np.int32]:
-    """For each byte position of UTF-8, and its end, the number of characters before it."""
-    starts = (np.frombuffer(text, np.uint8) & 0xC0) != 0x80
-    counts = np.zeros(len(text) + 1, np.int32)
-    np.cumsum(starts, out=counts[1:])
-    return counts

@@ -29,20 +29,19 @@ from viterbi_sampling.arguments import (
     word,
 )
 from viterbi_sampling.batch import Batch, Encoding, Segmentation
-from viterbi_sampling.engine.encoder import ALGORITHMS
+from viterbi_sampling.engine.driver import ALGORITHMS, run, segment
 from viterbi_sampling.engine.quantities import Analysis, analyse, count_paths
-from viterbi_sampling.engine.stream import uniforms
 from viterbi_sampling.errors import ModelError
-from viterbi_sampling.lattice import Lattice, Marginals, characters
+from viterbi_sampling.lattice import Lattice, Marginals
 from viterbi_sampling.model import Model, NormalizerRules, Pieces, PieceType
-from viterbi_sampling.segmentations import BestLaw, best_segmentations, different_segmentations, log_probability
+from viterbi_sampling.segmentations import best_segmentations, different_segmentations, log_probability
 from viterbi_sampling.tables import decoder_of, encoder_of
 from viterbi_sampling.texts import rows_of
 
 if TYPE_CHECKING:
     from viterbi_sampling.engine.encoder import WeightTable
 
-SAMPLERS = (*(name for name in ALGORITHMS if name != "viterbi"), "nbest")
+SAMPLERS = tuple(name for name in ALGORITHMS if name != "viterbi")
 DEFAULT_MODEL = "default.model"
 WEIGHT_TABLES = 8
 """Tables of edge weights that a tokenizer keeps, one for each alpha it was used with last."""
@@ -234,7 +233,7 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5}).encode("abb")
         [2, 1]
         """
-        ids, _, _ = self._encoder.run(one_row(text), **self._ends(add_bos, add_eos))
+        ids, _, _ = run(self._encoder, one_row(text), **self._ends(add_bos, add_eos))
         return ids.tolist()  # type: ignore[no-any-return]
 
     def tokenize(self, text: Text) -> list[str]:
@@ -242,7 +241,7 @@ class Tokenizer:
 
         A run of unknown characters is one piece; with byte fallback the bytes are spelled ``<0xNN>``.
         """
-        ids, _, pieces = self._encoder.segment(one_row(text))
+        ids, _, pieces = segment(self._encoder, one_row(text))
         return self._pieces(ids, pieces)
 
     def encode_with_offsets(self, text: Text) -> Encoding:
@@ -251,7 +250,7 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5}).encode_with_offsets("abb")
         Encoding(ids=[2, 1], pieces=['ab', 'b'], offsets=[(0, 2), (2, 3)])
         """
-        ids, spans, pieces = self._encoder.segment(one_row(text))
+        ids, spans, pieces = segment(self._encoder, one_row(text))
         return Encoding(ids, self._pieces(ids, pieces), spans)
 
     def encode_batch(
@@ -272,7 +271,8 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0}).encode_batch(["ab", "a"]).to_list()
         [[0, 1], [0]]
         """
-        ids, offsets, spans = self._encoder.run(
+        ids, offsets, spans = run(
+            self._encoder,
             rows_of(sequence_of(texts)),
             with_spans=with_offsets,
             num_threads=thread_count(num_threads),
@@ -335,12 +335,8 @@ class Tokenizer:
         [(0, 1, 1), (2, 1)]
         """
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
-        if nbest_size is not None:
-            batch = self._nbest_batch(
-                [text], parameters, nbest_size, [word(index, "index")], [word(draw, "draw")], add_bos, add_eos
-            )
-            return batch.ids.tolist()  # type: ignore[no-any-return]
-        ids, _, _ = self._encoder.run(
+        ids, _, _ = run(
+            self._encoder,
             one_row(text),
             first_index=word(index, "index"),
             first_draw=word(draw, "draw"),
@@ -362,15 +358,8 @@ class Tokenizer:
     ) -> Encoding:
         """What `sample` gives for the same arguments, with its pieces and where in the text they come from."""
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
-        if nbest_size is not None:
-            law = BestLaw(
-                self._encoder, one_row(text), self._weight_table(1.0), operator.index(nbest_size), parameters["alpha"]
-            )
-            uniform = uniforms(parameters["seed"], word(index, "index"), word(draw, "draw"), 1)[0]
-            ids, spans, pieces = self._encoder.segment(one_row(text), tokens=law.sample(uniform)[0])
-            return Encoding(ids, self._pieces(ids, pieces), spans)
-        ids, spans, pieces = self._encoder.segment(
-            one_row(text), index=word(index, "index"), draw=word(draw, "draw"), **parameters
+        ids, spans, pieces = segment(
+            self._encoder, one_row(text), index=word(index, "index"), draw=word(draw, "draw"), **parameters
         )
         return Encoding(ids, self._pieces(ids, pieces), spans)
 
@@ -410,17 +399,11 @@ class Tokenizer:
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
         if with_log_probs and algorithm == "viterbi_sampling":
             raise ValueError("with_log_probs: the probability of a sample of 'viterbi_sampling' has no closed form")
-        if nbest_size is not None:
-            if with_offsets:
-                raise ValueError("with_offsets goes with 'perfect', 'ffbs' and 'viterbi_sampling' only, not 'nbest'")
-            items = list(sequence_of(texts))
-            first, indices = indices_of(index, len(items))
-            keys = [(first + i) % 2**64 for i in range(len(items))] if indices is None else indices.tolist()
-            return self._nbest_batch(items, parameters, nbest_size, keys, range(draws), add_bos, add_eos)
         rows = rows_of(sequence_of(texts))
         first, indices = indices_of(index, rows.count)
         log_probs = np.empty(rows.count * draws, np.float64) if with_log_probs else None
-        ids, offsets, spans = self._encoder.run(
+        ids, offsets, spans = run(
+            self._encoder,
             rows,
             first_index=first,
             indices=indices,
@@ -468,7 +451,7 @@ class Tokenizer:
             value,
             key_of_seed(seed),
             word(index, "index"),
-            self._weight_table(1.0) if include_best else None,
+            include_best,
         )
 
     def nbest(self, text: Text, k: int) -> list[Segmentation]:
@@ -487,7 +470,7 @@ class Tokenizer:
         count = operator.index(k)
         if count < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        return best_segmentations(self._encoder, one_row(text), self._weight_table(1.0), count)
+        return best_segmentations(self._encoder, one_row(text), count, self.log_partition(text))
 
     # -- exact quantities of p(segmentation | text) ∝ exp(alpha · score(segmentation)) ---------------
 
@@ -515,12 +498,15 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -2.0}).marginals("ab").probability.tolist()
         [0.5, 0.5, 0.5]
         """
-        lattice = self._lattice(text, alpha)
-        return Marginals(lattice.start, lattice.end, lattice.id, lattice.probability)
+        law = self._analysis(text, alpha, with_edges=True)
+        return Marginals(law.starts, law.ends, self._edge_ids(law), law.marginals)
 
     def lattice(self, text: Text) -> Lattice:
         """All segmentations of the text, as the edges of a graph over the positions of the normalized text."""
-        return self._lattice(text, 1.0)
+        law = self._analysis(text, 1.0, with_edges=True)
+        scores = self._encoder.scores[law.tokens]
+        visible = self._encoder.visible(law.text).decode("utf-8")
+        return Lattice(visible, law.starts, law.ends, self._edge_ids(law), scores, law.marginals)
 
     def count_segmentations(self, text: Text) -> int:
         """The number of segmentations, exact.
@@ -532,7 +518,7 @@ class Tokenizer:
         453973694165307953197296969697410619233826
         """
         law = analyse(self._encoder, one_row(text), with_edges=True)
-        factors = count_paths(law.edges, law.parts)
+        factors = count_paths(law.starts, law.ends, law.parts)
         while len(factors) > 1:  # pairwise, so that the long products are few
             factors = [math.prod(factors[i : i + 2]) for i in range(0, len(factors), 2)]
         return factors[0] if factors else 1
@@ -558,48 +544,12 @@ class Tokenizer:
         value = inverse_temperature(alpha)
         return analyse(self._encoder, one_row(text), value, self._weight_table(value), with_edges)
 
-    def _lattice(self, text: Text, alpha: float) -> Lattice:
-        law = self._analysis(text, alpha, with_edges=True)
-        position = characters(law.text)
-        start, end, tokens = law.edges.T
-        ids = np.where(tokens == len(self), np.int32(-1 if self._unknown_id is None else self._unknown_id), tokens)
-        return Lattice(
-            self._encoder.visible(law.text).decode("utf-8"),
-            position[start],
-            position[end],
-            ids,
-            self._encoder.scores[tokens],
-            law.marginals,
-        )
-
-    def _nbest_batch(
-        self,
-        texts: Sequence[Text],
-        parameters: Mapping[str, Any],
-        size: int,
-        indices: Sequence[int],
-        draws: Iterable[int],
-        add_bos: bool,
-        add_eos: bool,
-    ) -> Batch:
-        """Samples among the `size` best segmentations; `log_probs` are there as a by-product."""
-        ends = self._ends(add_bos, add_eos)
-        before = [ends["prefix_id"]] if add_bos else []
-        after = [ends["suffix_id"]] if add_eos else []
-        drawn: list[tuple[list[int], float]] = []
-        draws = list(draws)
-        for text, index in zip(texts, indices, strict=True):
-            law = BestLaw(
-                self._encoder, one_row(text), self._weight_table(1.0), operator.index(size), parameters["alpha"]
-            )
-            for draw in draws:
-                tokens, log_prob = law.sample(uniforms(parameters["seed"], index, draw, 1)[0])
-                drawn.append((law.ids(tokens), log_prob))
-        rows = [[*before, *ids, *after] for ids, _ in drawn]
-        offsets = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(row) for row in rows], out=offsets[1:])
-        flat = np.array([id for row in rows for id in row], np.int32)
-        return Batch(flat, offsets, None, np.array([log_prob for _, log_prob in drawn]))
+    def _edge_ids(self, law: Analysis) -> npt.NDArray[np.int32]:
+        """The ids of the edges' tokens: the unknown id, -1 where there is none, for an unknown character."""
+        unknown = law.tokens == len(self)
+        if not unknown.any():
+            return law.tokens
+        return np.where(unknown, np.int32(-1 if self._unknown_id is None else self._unknown_id), law.tokens)
 
     # -- arguments ---------------------------------------------------------------------------------
 
@@ -612,7 +562,13 @@ class Tokenizer:
         elif nbest_size is not None:
             raise ValueError(f"nbest_size goes with algorithm='nbest' only, got {nbest_size!r} with {algorithm!r}")
         value = inverse_temperature(alpha)
-        return {"algorithm": algorithm, "alpha": value, "weights": self._weight_table(value), "seed": key_of_seed(seed)}
+        return {
+            "algorithm": algorithm,
+            "alpha": value,
+            "weights": self._weight_table(value),
+            "nbest_size": 0 if nbest_size is None else min(operator.index(nbest_size), 2**62),
+            "seed": key_of_seed(seed),
+        }
 
     def _weight_table(self, alpha: float) -> WeightTable:
         with self._lock:

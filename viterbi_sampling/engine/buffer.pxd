@@ -1,7 +1,31 @@
 # Growing arrays of bytes and of numbers, for scratch that is reused and for results; sums of many numbers.
 
 from libc.stdint cimport int32_t, uint8_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport realloc
+
+cdef extern from *:
+    """
+    #if defined(__linux__)
+    #include <cstdint>
+    #include <sys/mman.h>
+    #endif
+    // Ask for large pages under a large block: the first touch of its memory then costs much less.
+    static inline void viterbi_sampling_advise(void* data, std::size_t size) {
+    #if defined(__linux__) && defined(MADV_HUGEPAGE)
+        const std::size_t page = 4096;
+        std::uintptr_t begin = ((std::uintptr_t)data + page - 1) & ~(std::uintptr_t)(page - 1);
+        std::uintptr_t end = ((std::uintptr_t)data + size) & ~(std::uintptr_t)(page - 1);
+        if (end > begin)
+            madvise((void*)begin, end - begin, MADV_HUGEPAGE);
+    #else
+        (void)data; (void)size;
+    #endif
+    }
+    """
+    void advise_large_pages "viterbi_sampling_advise"(void* data, size_t size) noexcept nogil
+
+cdef enum:
+    LARGE = 1 << 22
 
 cdef enum Status:
     OK = 0
@@ -29,43 +53,33 @@ cdef struct Doubles:
     size_t capacity
 
 
-cdef inline bint reserve_bytes(Bytes* b, size_t capacity) noexcept nogil:
-    """Make room for `capacity` bytes in all; False without memory, which leaves `b` as it is."""
-    cdef void* data
-    if capacity > b.capacity:
-        capacity += capacity >> 1
-        data = realloc(b.data, capacity)
-        if data == NULL:
+cdef inline bint reserve(void** data, size_t* capacity, size_t wanted, size_t item) noexcept nogil:
+    """Make room for `wanted` items of `item` bytes in all; False without memory, which leaves all as it is."""
+    cdef void* grown
+    if wanted > capacity[0]:
+        wanted += wanted >> 1
+        if wanted > <size_t>0x7FFFFFFFFFFFFFFF // item:
             return False
-        b.data = <uint8_t*>data
-        b.capacity = capacity
+        grown = realloc(data[0], wanted * item)
+        if grown == NULL:
+            return False
+        data[0] = grown
+        capacity[0] = wanted
+        if wanted * item >= LARGE:
+            advise_large_pages(grown, wanted * item)
     return True
+
+
+cdef inline bint reserve_bytes(Bytes* b, size_t capacity) noexcept nogil:
+    return capacity <= b.capacity or reserve(<void**>&b.data, &b.capacity, capacity, 1)
 
 
 cdef inline bint reserve_ints(Ints* b, size_t capacity) noexcept nogil:
-    """Make room for `capacity` integers in all; False without memory, which leaves `b` as it is."""
-    cdef void* data
-    if capacity > b.capacity:
-        capacity += capacity >> 1
-        data = realloc(b.data, capacity * sizeof(int32_t))
-        if data == NULL:
-            return False
-        b.data = <int32_t*>data
-        b.capacity = capacity
-    return True
+    return capacity <= b.capacity or reserve(<void**>&b.data, &b.capacity, capacity, sizeof(int32_t))
 
 
 cdef inline bint reserve_doubles(Doubles* b, size_t capacity) noexcept nogil:
-    """Make room for `capacity` numbers in all; False without memory, which leaves `b` as it is."""
-    cdef void* data
-    if capacity > b.capacity:
-        capacity += capacity >> 1
-        data = realloc(b.data, capacity * sizeof(double))
-        if data == NULL:
-            return False
-        b.data = <double*>data
-        b.capacity = capacity
-    return True
+    return capacity <= b.capacity or reserve(<void**>&b.data, &b.capacity, capacity, sizeof(double))
 
 
 cdef struct Sum:                # a sum of many numbers that loses nothing to their number (Neumaier 1974)

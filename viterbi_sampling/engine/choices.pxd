@@ -12,6 +12,7 @@ cdef enum Algorithm:
     PERFECT = 1
     FFBS = 2
     VITERBI_SAMPLING = 3
+    NBEST = 4                   # among the best paths: see kbest.pxd
 
 cdef struct Weights:            # exp(alpha * score) of each token: value * 2^exponent
     double alpha

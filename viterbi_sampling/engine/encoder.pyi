@@ -3,11 +3,8 @@ import numpy.typing as npt
 
 from viterbi_sampling.engine.cuts import Cuts
 from viterbi_sampling.engine.normalizer import Normalizer
-from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.engine.trie import Trie
-from viterbi_sampling.engine.words import Words
-
-ALGORITHMS: dict[str, int]
+from viterbi_sampling.engine.workspace import Workspace
 
 WeightTable = tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.int32] | None]
 
@@ -26,7 +23,7 @@ class Encoder:
 
     scores: npt.NDArray[np.float64]
     lengths: npt.NDArray[np.int32]
-    shelf: dict[tuple[str, float], list[Words]]
+    shelf: dict[tuple[str, float], list[Workspace]]
 
     def __init__(
         self,
@@ -47,31 +44,3 @@ class Encoder:
     def visible(self, text: bytes) -> bytes: ...
     def spell(self, text: bytes, tokens: npt.NDArray[np.int32]) -> list[int]: ...
     def weights(self, alpha: float) -> WeightTable: ...
-    def run(
-        self,
-        rows: Rows,
-        algorithm: str = "viterbi",
-        alpha: float = 0.0,
-        weights: WeightTable = (None, None),
-        seed: int = 0,
-        first_index: int = 0,
-        indices: npt.NDArray[np.uint64] | None = None,
-        first_draw: int = 0,
-        draws: int = 1,
-        with_spans: bool = False,
-        log_probs: npt.NDArray[np.float64] | None = None,
-        prefix_id: int = -1,
-        suffix_id: int = -1,
-        num_threads: int = 1,
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32] | None]: ...
-    def segment(
-        self,
-        rows: Rows,
-        algorithm: str = "viterbi",
-        alpha: float = 0.0,
-        weights: WeightTable = (None, None),
-        seed: int = 0,
-        index: int = 0,
-        draw: int = 0,
-        tokens: npt.NDArray[np.int32] | None = None,
-    ) -> tuple[list[int], list[tuple[int, int]], list[bytes | None]]: ...

@@ -9,9 +9,9 @@ A character that no piece of exactly one character covers gets one edge of its o
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 
-from viterbi_sampling.engine.buffer cimport NO_MEMORY, NO_PATH, OK, reserve_bytes
+from viterbi_sampling.engine.buffer cimport NO_MEMORY, NO_PATH, OK, reserve, reserve_bytes
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
 from viterbi_sampling.engine.utf8 cimport char_length
 
@@ -32,15 +32,9 @@ cdef void lattice_clear(Lattice* lattice, bint with_cut) noexcept nogil:
 
 cdef bint add_edge(Lattice* lattice, int32_t end, int32_t token) noexcept nogil:
     cdef Edge* edge
-    cdef void* edges
-    cdef size_t capacity
-    if lattice.count == lattice.capacity:
-        capacity = 2 * lattice.capacity + 256
-        edges = realloc(lattice.edges, capacity * sizeof(Edge))
-        if edges == NULL:
-            return False
-        lattice.edges = <Edge*>edges
-        lattice.capacity = capacity
+    if lattice.count == lattice.capacity and not reserve(<void**>&lattice.edges, &lattice.capacity, lattice.count + 256,
+                                                         sizeof(Edge)):
+        return False
     if end > lattice.frontier:
         if not reserve_bytes(&lattice.reached, end - lattice.cut + 1):
             return False

@@ -10,12 +10,24 @@ class Analysis(NamedTuple):
     log_partition: float
     entropy: float
     text: bytes
-    edges: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int32]
+    ends: npt.NDArray[np.int32]
+    tokens: npt.NDArray[np.int32]
     parts: npt.NDArray[np.int32]
     marginals: npt.NDArray[np.float64]
     conditionals: npt.NDArray[np.float64]
 
 def analyse(
-    encoder: Encoder, rows: Rows, alpha: float = 0.0, weights: WeightTable | None = None, with_edges: bool = False
+    encoder: Encoder,
+    rows: Rows,
+    alpha: float = 0.0,
+    weights: WeightTable | None = None,
+    with_edges: bool = False,
+    with_conditionals: bool = False,
 ) -> Analysis: ...
-def count_paths(edges: npt.NDArray[np.int32], parts: npt.NDArray[np.int32]) -> list[int]: ...
+def count_paths(
+    starts: npt.NDArray[np.int32], ends: npt.NDArray[np.int32], parts: npt.NDArray[np.int32]
+) -> list[int]: ...
+def log_weight(
+    encoder: Encoder, text: bytes, tokens: npt.NDArray[np.int32], alpha: float, merged: bool
+) -> float | None: ...

@@ -4,11 +4,14 @@ One pass forward gives the sums F. One pass backward splits the probability P[t]
 through t among the edges e that end there, by the law q of the backward choice, and passes it on to
 their starts. So the marginal of e is P[t]·q(e), and the entropy is the sum over t of P[t] times the
 entropy of the choice at t (the chain rule): all terms are positive, and nothing cancels.
+
+All of it factorises at cuts: what is known of a word is kept, and the same numbers come again with
+the word. The log-partition and the entropy of a text are the sums of those of its words.
 """
 
 from cpython.exc cimport PyErr_CheckSignals
-from libc.math cimport log, log1p
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.math cimport exp, log, log1p
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
@@ -16,19 +19,65 @@ from collections import namedtuple
 
 import numpy as np
 
+from viterbi_sampling.engine.arrays cimport array_from
 from viterbi_sampling.engine.buffer cimport (
-    MAX_TEXT, NO_MEMORY, NO_PATH, OK, TOO_LONG, Bytes, Doubles, Ints, Sum, add, reserve_doubles, reserve_ints,
+    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Doubles, Ints, Sum, add, reserve_doubles, reserve_ints,
 )
+from viterbi_sampling.engine.choices cimport FFBS, Weights, forward, log_sum, next_edges, through
+from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.normalizer cimport normalize
-from viterbi_sampling.engine.rows cimport Rows
-from viterbi_sampling.engine.choices cimport FFBS, Weights, forward, log_sum, next_edges, through
-from viterbi_sampling.engine.scratch cimport Cell, Scratch, scratch_free
+from viterbi_sampling.engine.rows cimport Rows, raise_for_status
+from viterbi_sampling.engine.scratch cimport Cell, Scratch
+from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step
+from viterbi_sampling.engine.utf8 cimport char_length
+from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find, look_ahead, take
+from viterbi_sampling.engine.workspace cimport Workspace
 
-
-Analysis = namedtuple("Analysis", "log_partition entropy text edges parts marginals conditionals")
+Analysis = namedtuple("Analysis", "log_partition entropy text starts ends tokens parts marginals conditionals")
 Analysis.__doc__ = "What `analyse` finds out."
+
+cdef enum:
+    MOST_EDGES = 1024           # of a word that is kept
+
+cdef struct Known:              # the payload of a slot
+    int32_t offset              # of the word's record in the arena
+    int32_t edges
+    int32_t characters
+    int32_t record              # where the record's arrays begin: marginals, conditionals, tokens, starts, ends (bytes)
+    double log_partition
+    double entropy
+
+cdef struct Edges:              # of the text so far, by start and end rising; positions count characters
+    Ints starts
+    Ints ends
+    Ints tokens
+    Doubles marginals
+    Doubles conditionals
+    size_t size
+    bint with_conditionals      # they are wanted: otherwise those of one word are there
+
+
+cdef bint make_room(Edges* edges, size_t count) noexcept nogil:
+    """Make room for `count` more edges. False without memory."""
+    cdef size_t wanted = edges.size + count
+    return (reserve_ints(&edges.starts, wanted) and reserve_ints(&edges.ends, wanted)
+            and reserve_ints(&edges.tokens, wanted) and reserve_doubles(&edges.marginals, wanted)
+            and reserve_doubles(&edges.conditionals, wanted if edges.with_conditionals else count))
+
+
+cdef inline double* conditionals_from(const Edges* edges, size_t first) noexcept nogil:
+    """Those of the edges from `first` on; where they are not wanted, of these edges only."""
+    return edges.conditionals.data + (first if edges.with_conditionals else 0)
+
+
+cdef void edges_free(Edges* edges) noexcept nogil:
+    free(edges.starts.data)
+    free(edges.ends.data)
+    free(edges.tokens.data)
+    free(edges.marginals.data)
+    free(edges.conditionals.data)
 
 
 cdef double choice_entropy(const Lattice* lattice, const Weights* weights, const Cell* cells, const int32_t* previous,
@@ -83,80 +132,199 @@ cdef int part_quantities(const Lattice* lattice, const Weights* weights, Scratch
     return OK
 
 
-cdef int quantities(const Vocabulary* vocabulary, const Weights* weights, const uint8_t* text, int32_t size,
-                    Scratch* scratch, Sum* log_partition, Sum* entropy, Ints* edges, Ints* cuts,
-                    Doubles* marginals, Doubles* conditionals) noexcept nogil:
-    """All that there is to know of text[:size]. A Status.
+cdef int add_edges(const Lattice* lattice, int32_t* characters, Scratch* scratch, Edges* edges) noexcept nogil:
+    """Add the edges of a part, of which some are there already; `characters` counts those before it, and then it."""
+    cdef int32_t size = lattice.at - lattice.cut, i
+    cdef int32_t* before
+    cdef size_t k
+    if not reserve_ints(&scratch.path, size + 1):
+        return NO_MEMORY
+    before = scratch.path.data
+    for i in range(size):
+        before[i] = characters[0]
+        characters[0] += (lattice.text[lattice.cut + i] & 0xC0) != 0x80
+    before[size] = characters[0]
+    for k in range(lattice.count):
+        edges.starts.data[edges.size + k] = before[lattice.edges[k].start - lattice.cut]
+        edges.ends.data[edges.size + k] = before[lattice.edges[k].end - lattice.cut]
+        edges.tokens.data[edges.size + k] = lattice.edges[k].token
+    edges.size += lattice.count
+    return OK
 
-    `edges` receives (start, end, token) of each edge, `cuts` the (end, number of edges so far) of
-    each part. Without weights only these; without `edges` only the sums.
-    """
+
+cdef int word_quantities(const Vocabulary* vocabulary, const Weights* weights, const uint8_t* text, int32_t begin,
+                         int32_t end, Scratch* scratch, int32_t* characters, Sum* log_partition, Sum* entropy,
+                         Edges* edges) noexcept nogil:
+    """All that there is to know of text[begin:end], which lies between cuts. Without weights only its edges."""
     cdef Lattice* lattice = &scratch.lattice
-    cdef int32_t ready = 0
-    cdef size_t known
+    cdef int32_t ready = begin
+    cdef size_t first = edges.size
     cdef int status
-    lattice_start(lattice, text, 0, size)
-    while lattice.at < size:
+    lattice_start(lattice, text, begin, end)
+    while lattice.at < end:
         status = next_edges(vocabulary, FFBS, scratch, &ready, <size_t>-1)
         if status != OK:
             return status
-        known = marginals.size
-        if (not reserve_doubles(marginals, known + lattice.count)
-                or not reserve_doubles(conditionals, known + lattice.count)):
+        if not make_room(edges, edges.size - first + lattice.count):
             return NO_MEMORY
         if weights != NULL:
             forward(lattice, weights, scratch.cells, scratch.previous.data)
             add(log_partition, log_sum(&scratch.cells[lattice.at - lattice.cut]))
-            status = part_quantities(lattice, weights, scratch, entropy, marginals.data + known,
-                                     conditionals.data + known)
+            status = part_quantities(lattice, weights, scratch, entropy, edges.marginals.data + edges.size,
+                                     conditionals_from(edges, first) + edges.size - first)
             if status != OK:
                 return status
-        if edges != NULL:
-            marginals.size += lattice.count
-            conditionals.size += lattice.count
-            if not reserve_ints(edges, edges.size + 3 * lattice.count) or not reserve_ints(cuts, cuts.size + 2):
-                return NO_MEMORY
-            memcpy(edges.data + edges.size, lattice.edges, lattice.count * sizeof(Edge))
-            edges.size += 3 * lattice.count
-            if edges.size > 0x7FFFFFFF:
-                return TOO_LONG
-            cuts.data[cuts.size] = lattice.at
-            cuts.data[cuts.size + 1] = <int32_t>(edges.size // 3)
-            cuts.size += 2
+        status = add_edges(lattice, characters, scratch, edges)
+        if status != OK:
+            return status
         lattice_clear(lattice, True)
     return OK
 
 
-def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weights=None, bint with_edges=False):
+cdef void keep(const uint8_t* word, int32_t size, int32_t before, int32_t characters, double log_partition,
+               double entropy, const Edges* edges, size_t first, Table* known, Slot* place) noexcept nogil:
+    """Keep what is known of a word: the edges from `first` on. `before`: characters of the text before the word."""
+    cdef size_t count = edges.size - first, head = (size + 7) & ~7 if size > SHORT_WORD else 0, i
+    cdef Slot* slot
+    cdef Known* entry
+    cdef uint8_t* record
+    if count > MOST_EDGES:
+        return
+    slot = take(known, place, word, size, head + 22 * count)
+    if slot == NULL:
+        return
+    entry = <Known*>slot.payload
+    entry.record = entry.offset + <int32_t>head
+    entry.edges = <int32_t>count
+    entry.characters = characters
+    entry.log_partition = log_partition
+    entry.entropy = entropy
+    record = known.arena.data + entry.record
+    memcpy(record, edges.marginals.data + first, 8 * count)
+    memcpy(record + 8 * count, conditionals_from(edges, first), 8 * count)
+    memcpy(record + 16 * count, edges.tokens.data + first, 4 * count)
+    for i in range(count):
+        record[20 * count + i] = <uint8_t>(edges.starts.data[first + i] - before)
+        record[21 * count + i] = <uint8_t>(edges.ends.data[first + i] - before)
+
+
+cdef bint recall(const Known* entry, const Table* known, int32_t before, Edges* edges) noexcept nogil:
+    """Add the edges of a word that is known. False without memory."""
+    cdef size_t count = entry.edges, i
+    cdef const uint8_t* record = known.arena.data + entry.record
+    cdef const uint8_t* starts = record + 20 * count
+    cdef const uint8_t* ends = record + 21 * count
+    cdef int32_t* start
+    cdef int32_t* end
+    if not make_room(edges, count):
+        return False
+    start = edges.starts.data + edges.size
+    end = edges.ends.data + edges.size
+    memcpy(edges.marginals.data + edges.size, record, 8 * count)
+    if edges.with_conditionals:
+        memcpy(edges.conditionals.data + edges.size, record + 8 * count, 8 * count)
+    memcpy(edges.tokens.data + edges.size, record + 16 * count, 4 * count)
+    for i in range(count):
+        start[i] = before + starts[i]
+        end[i] = before + ends[i]
+    edges.size += count
+    return True
+
+
+cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights, const uint8_t* text,
+                    int32_t size, Table* known, Scratch* scratch, Sum* log_partition, Sum* entropy, bint with_edges,
+                    Edges* edges, Ints* parts) noexcept nogil:
+    """All that there is to know of text[:size]. A Status.
+
+    `parts` receives the (end, number of edges so far) of each word. Without weights the edges and the parts are found,
+    without `with_edges` only the sums.
+    """
+    cdef int32_t at = 0, end, before = 0, characters
+    cdef size_t first
+    cdef int word, status
+    cdef Ahead ahead
+    cdef Slot* slot
+    cdef Slot* place
+    cdef const Known* entry
+    cdef Sum word_partition, word_entropy
+    if with_edges and not make_room(edges, 3 * <size_t>size):     # about as many as most texts have
+        return NO_MEMORY
+    while at < size:
+        look_ahead(cuts, known, text, size, at, &ahead)
+        for word in range(ahead.count):
+            end = ahead.ends[word]
+            slot = place = NULL
+            if end - at <= MAX_WORD and weights != NULL:
+                slot = find(known, text + at, end - at, ahead.lows[word], ahead.highs[word], &place)
+            if slot != NULL:
+                entry = <const Known*>slot.payload
+                add(log_partition, entry.log_partition)
+                add(entropy, entry.entropy)
+                if with_edges and not recall(entry, known, before, edges):
+                    return NO_MEMORY
+                before += entry.characters
+            else:
+                if not with_edges:
+                    edges.size = 0
+                first = edges.size
+                characters = before
+                memset(&word_partition, 0, sizeof(Sum))
+                memset(&word_entropy, 0, sizeof(Sum))
+                status = word_quantities(vocabulary, weights, text, at, end, scratch, &characters, &word_partition,
+                                         &word_entropy, edges)
+                if status != OK:
+                    return status
+                word_partition.value += word_partition.rest
+                word_entropy.value += word_entropy.rest
+                add(log_partition, word_partition.value)
+                add(entropy, word_entropy.value)
+                if place != NULL:
+                    keep(text + at, end - at, before, characters - before, word_partition.value, word_entropy.value, edges,
+                         first, known, place)
+                before = characters
+            if with_edges:
+                if edges.size > 0x7FFFFFFF:
+                    return TOO_LONG
+                if not reserve_ints(parts, parts.size + 2):
+                    return NO_MEMORY
+                parts.data[parts.size] = before
+                parts.data[parts.size + 1] = <int32_t>edges.size
+                parts.size += 2
+            at = end
+        if scratch.cancelled[0]:
+            return CANCELLED
+    return OK
+
+
+def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weights=None, bint with_edges=False,
+            bint with_conditionals=False):
     """What there is to know of the law of the first row.
 
-    text : bytes, the normalized text as the engine spells it, in which positions count bytes
-    edges : int32 of shape (n, 3), start, end and token of each edge, by start and end rising; None unless with_edges
+    text : bytes, the normalized text as the engine spells it
+    starts, ends, tokens : int32 of shape (n,), the edges, by start and end rising; positions count characters
     parts : int32 of shape (m, 2), where each part between two cuts ends, and the number of edges up to there
     marginals : float64 of shape (n,), the probability of each edge
     conditionals : float64 of shape (n,), its probability given that a path goes through its end
 
-    Without `weights` only the text, the edges and the parts are known.
+    Only the text unless `with_edges`, without the last unless `with_conditionals`. Without `weights` only the text, the
+    edges and the parts are known.
     """
-    cdef Scratch scratch
-    cdef Bytes text
-    cdef Ints edges, cuts
-    cdef Doubles marginals, conditionals
+    cdef Edges edges
+    cdef Ints parts
     cdef Weights law
     cdef Sum log_partition, entropy
     cdef int cancelled = 0, status
     cdef const double[::1] values
     cdef const int32_t[::1] exponents
     cdef bint weighted = weights is not None
-    memset(&scratch, 0, sizeof(Scratch))
-    memset(&text, 0, sizeof(Bytes))
-    memset(&edges, 0, sizeof(Ints))
-    memset(&cuts, 0, sizeof(Ints))
-    memset(&marginals, 0, sizeof(Doubles))
-    memset(&conditionals, 0, sizeof(Doubles))
+    cdef tuple key = ("quantities", alpha)
+    cdef Workspace space = encoder.borrow(key)
+    memset(&edges, 0, sizeof(Edges))
+    memset(&parts, 0, sizeof(Ints))
     memset(&log_partition, 0, sizeof(Sum))
     memset(&entropy, 0, sizeof(Sum))
-    scratch.cancelled = &cancelled
+    edges.with_conditionals = with_conditionals
+    space.scratch.cancelled = &cancelled
     if weighted:
         values, exponents = weights
         law.alpha = alpha
@@ -166,47 +334,35 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
         with nogil:
             status = TOO_LONG
             if rows.sizes[0] <= MAX_TEXT:
-                status = normalize(&encoder.normalizer.rules, rows.data[0], rows.sizes[0], &text, NULL)
+                status = normalize(&encoder.normalizer.rules, rows.data[0], rows.sizes[0], &space.normalized, NULL)
             if status == OK:
-                status = quantities(&encoder.vocabulary, &law if weighted else NULL, text.data, <int32_t>text.size,
-                                    &scratch, &log_partition, &entropy, &edges if with_edges else NULL, &cuts, &marginals,
-                                    &conditionals)
-        if status == NO_MEMORY:
-            raise MemoryError()
-        if status == TOO_LONG:
-            raise ValueError(f"the text is too long: it must be shorter than {MAX_TEXT} bytes, before and after "
-                             "normalization, and its lattice smaller than 2^31 / 3 edges")
-        if status == NO_PATH:
-            raise ValueError("the text has no segmentation into the pieces of this model (give unk_score to allow "
-                             "unknown characters)")
+                status = quantities(&encoder.vocabulary, &encoder.cuts.table, &law if weighted else NULL,
+                                    space.normalized.data, <int32_t>space.normalized.size, &space.table, &space.scratch,
+                                    &log_partition, &entropy, with_edges, &edges, &parts)
+        raise_for_status(status, 0)
+        log_z, nats = log_partition.value + log_partition.rest, entropy.value + entropy.rest
+        text = space.normalized.data[:space.normalized.size]
+        if not with_edges:
+            return Analysis(log_z, nats, text, None, None, None, None, None, None)
         return Analysis(
-            log_partition.value + log_partition.rest,
-            entropy.value + entropy.rest,
-            text.data[:text.size],
-            array_of(edges.data, edges.size * sizeof(int32_t), np.int32).reshape(-1, 3),
-            array_of(cuts.data, cuts.size * sizeof(int32_t), np.int32).reshape(-1, 2),
-            array_of(marginals.data, marginals.size * sizeof(double), np.float64),
-            array_of(conditionals.data, conditionals.size * sizeof(double), np.float64),
+            log_z,
+            nats,
+            text,
+            array_from(<void**>&edges.starts.data, edges.size * sizeof(int32_t), np.int32),
+            array_from(<void**>&edges.ends.data, edges.size * sizeof(int32_t), np.int32),
+            array_from(<void**>&edges.tokens.data, edges.size * sizeof(int32_t), np.int32),
+            array_from(<void**>&parts.data, parts.size * sizeof(int32_t), np.int32).reshape(-1, 2),
+            array_from(<void**>&edges.marginals.data, edges.size * sizeof(double), np.float64) if weighted else None,
+            array_from(<void**>&edges.conditionals.data, edges.size * sizeof(double), np.float64)
+            if with_conditionals else None,
         )
     finally:
-        scratch_free(&scratch)
-        free(text.data)
-        free(edges.data)
-        free(cuts.data)
-        free(marginals.data)
-        free(conditionals.data)
+        edges_free(&edges)
+        free(parts.data)
+        encoder.give_back(key, space)
 
 
-cdef array_of(const void* data, size_t bytes, dtype):
-    """A numpy array with a copy of the data."""
-    result = np.empty(bytes, np.uint8)
-    cdef uint8_t[::1] view = result
-    if bytes:
-        memcpy(&view[0], data, bytes)
-    return result.view(dtype)
-
-
-def count_paths(const int32_t[:, ::1] edges, const int32_t[:, ::1] parts):
+def count_paths(const int32_t[::1] starts, const int32_t[::1] ends, const int32_t[:, ::1] parts):
     """The number of paths through each part, as a list of int: exact, in 64 bits where they suffice.
 
     A part of n characters has a count of up to n bits or more, so its time grows with n squared beyond 64 bits.
@@ -222,8 +378,8 @@ def count_paths(const int32_t[:, ::1] edges, const int32_t[:, ::1] parts):
         counts[0] = 1
         fits = True
         for k in range(first, parts[part, 1]):
-            counts[edges[k, 1] - begin] += counts[edges[k, 0] - begin]
-            if counts[edges[k, 1] - begin] >> 62:
+            counts[ends[k] - begin] += counts[starts[k] - begin]
+            if counts[ends[k] - begin] >> 62:
                 fits = False
                 break
         if fits:
@@ -235,11 +391,114 @@ def count_paths(const int32_t[:, ::1] edges, const int32_t[:, ::1] parts):
             for k in range(first, parts[part, 1]):
                 if not k & 0xFFF:
                     PyErr_CheckSignals()
-                while at < edges[k, 0]:
+                while at < starts[k]:
                     large.pop(at, None)
                     at += 1
-                large[edges[k, 1]] = large.get(edges[k, 1], 0) + large[edges[k, 0]]
+                large[ends[k]] = large.get(ends[k], 0) + large[starts[k]]
             found.append(large[parts[part, 0]])
         begin = parts[part, 0]
         first = parts[part, 1]
     return found
+
+
+# -- the probability of given tokens -------------------------------------------------------------------
+
+cdef struct Reached:            # positions that paths with the tokens so far lead to, rising
+    Ints positions
+    Doubles weights             # the logarithm of the sum of the weights of these paths, for each position
+
+
+cdef bint reach(Reached* reached, int32_t position, double weight) noexcept nogil:
+    cdef size_t count = reached.positions.size
+    if not reserve_ints(&reached.positions, count + 1) or not reserve_doubles(&reached.weights, count + 1):
+        return False
+    reached.positions.data[count] = position
+    reached.weights.data[count] = weight
+    reached.positions.size += 1
+    return True
+
+
+cdef int32_t matched(const Vocabulary* vocabulary, const uint8_t* text, int32_t position, int32_t end) noexcept nogil:
+    """The piece that is text[position:end], or NO_PIECE."""
+    cdef uint32_t node = ROOT
+    while position < end:
+        node = step(vocabulary.nodes, node, text[position])
+        if node == ROOT:
+            return NO_PIECE
+        position += 1
+    return vocabulary.nodes[node].piece
+
+
+cdef bint follow_run(const Vocabulary* vocabulary, const uint8_t* text, int32_t size, bint single, double weight,
+                     const Reached* before, Reached* after) noexcept nogil:
+    """Go on by one unknown character, or unless `single` by one or more of them. False without memory."""
+    cdef size_t i = 0
+    cdef int32_t carried = -1, position
+    cdef double carry = 0, here
+    while i < before.positions.size or carried >= 0:
+        if carried < 0 or (i < before.positions.size and before.positions.data[i] <= carried):
+            position = before.positions.data[i]
+            here = before.weights.data[i]
+            if position == carried:
+                here = max(here, carry) + log1p(exp(-abs(here - carry)))
+            i += 1
+        else:
+            position = carried
+            here = carry
+        carried = -1
+        if position < size:
+            carry = here + weight
+            carried = min(position + char_length(text[position]), size)
+            if matched(vocabulary, text, position, carried) != NO_PIECE:
+                carried = -1
+            elif not reach(after, carried, carry):
+                return False
+        if single:
+            carried = -1
+    return True
+
+
+def log_weight(Encoder encoder not None, const uint8_t[::1] text, const int32_t[::1] tokens, double alpha, bint merged):
+    """The logarithm of the sum of the weights of the paths over a normalized text that have these tokens.
+
+    None where there is no such path. `merged`: an unknown token stands for a run of them.
+    """
+    cdef Reached[2] reached
+    cdef Reached* before
+    cdef Reached* after
+    cdef const Vocabulary* vocabulary = &encoder.vocabulary
+    cdef const uint8_t* data = &text[0] if text.shape[0] else NULL
+    cdef int32_t size = <int32_t>text.shape[0], token, last = NO_PIECE
+    cdef Py_ssize_t k
+    cdef size_t i
+    cdef bint fits = True
+    memset(reached, 0, sizeof(reached))
+    try:
+        with nogil:
+            fits = reach(&reached[0], 0, 0.0)
+            for k in range(tokens.shape[0]):
+                token = tokens[k]
+                before = &reached[k & 1]
+                after = &reached[1 - (k & 1)]
+                after.positions.size = 0
+                if token != vocabulary.unknown:
+                    for i in range(before.positions.size):
+                        if (vocabulary.lengths[token] <= size - before.positions.data[i]
+                                and matched(vocabulary, data, before.positions.data[i],
+                                            before.positions.data[i] + vocabulary.lengths[token]) == token):
+                            fits = fits and reach(after, before.positions.data[i] + vocabulary.lengths[token],
+                                                  before.weights.data[i] + alpha * vocabulary.scores[token])
+                elif not (merged and last == token):
+                    fits = fits and follow_run(vocabulary, data, size, not merged, alpha * vocabulary.scores[token], before,
+                                               after)
+                last = token
+        if not fits:
+            raise MemoryError()
+        after = &reached[tokens.shape[0] & 1]
+        if after.positions.size and after.positions.data[after.positions.size - 1] == size:
+            return after.weights.data[after.positions.size - 1]
+        return None
+    finally:
+        for k in range(2):
+            free(reached[k].positions.data)
+            free(reached[k].weights.data)

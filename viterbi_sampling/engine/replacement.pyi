@@ -2,9 +2,10 @@ import numpy as np
 import numpy.typing as npt
 
 def without_replacement(
-    edges: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int32],
+    ends: npt.NDArray[np.int32],
+    tokens: npt.NDArray[np.int32],
     conditionals: npt.NDArray[np.float64],
-    size: int,
     count: int,
     seed: int,
     index: int,

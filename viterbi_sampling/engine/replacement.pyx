@@ -31,11 +31,11 @@ cdef inline double gumbel(Stream* stream) noexcept nogil:
     return -log(-log(stream_next(stream) + 5.551115123125783e-17))
 
 
-def without_replacement(const int32_t[:, ::1] edges, const double[::1] conditionals, int32_t size, Py_ssize_t count,
-                        uint64_t seed, uint64_t index, excluded=None):
+def without_replacement(const int32_t[::1] starts, const int32_t[::1] ends, const int32_t[::1] tokens,
+                        const double[::1] conditionals, Py_ssize_t count, uint64_t seed, uint64_t index, excluded=None):
     """Up to `count` + 1 different paths, as a list of (tokens, log_prob, perturbed), the greatest perturbed first.
 
-    `conditionals` are those of `analyse`. `excluded`: the tokens of a path that is left out.
+    The edges and `conditionals` are those of `analyse`. `excluded`: the tokens of a path that is left out.
     """
     cdef vector[vector[int32_t]] arriving
     cdef vector[Suffix] suffixes
@@ -44,13 +44,14 @@ def without_replacement(const int32_t[:, ::1] edges, const double[::1] condition
     cdef Suffix suffix, longer
     cdef Stream stream
     cdef double top, greatest, below, value
-    cdef int32_t edge, at
+    cdef int32_t edge, at, size
     cdef Py_ssize_t k, i
     found = []
+    size = ends[ends.shape[0] - 1] if ends.shape[0] else 0
     arriving.resize(size + 1)
-    for k in range(edges.shape[0]):
+    for k in range(ends.shape[0]):
         if conditionals[k] > 0:
-            arriving[edges[k, 1]].push_back(<int32_t>k)
+            arriving[ends[k]].push_back(<int32_t>k)
     stream_start(&stream, seed, index, 0)
     suffix.log_prob = 0
     suffix.position = size
@@ -66,12 +67,12 @@ def without_replacement(const int32_t[:, ::1] edges, const double[::1] condition
         queue.pop_back()
         suffix = suffixes[at]
         if suffix.position == 0:
-            tokens = []
+            path = []
             while at > 0:
-                tokens.append(suffixes[at].token)
+                path.append(suffixes[at].token)
                 at = suffixes[at].rest
-            if tokens != excluded:
-                found.append((tokens, suffix.log_prob, top))
+            if path != excluded:
+                found.append((path, suffix.log_prob, top))
             continue
         values.clear()
         greatest = -1e300
@@ -88,8 +89,8 @@ def without_replacement(const int32_t[:, ::1] edges, const double[::1] condition
                 below = top - values[i] + log1p(-exp(values[i] - greatest))
                 value = top - max(0.0, below) - log1p(exp(-fabs(below)))
             longer.log_prob = suffix.log_prob + log(conditionals[edge])
-            longer.position = edges[edge, 0]
-            longer.token = edges[edge, 2]
+            longer.position = starts[edge]
+            longer.token = tokens[edge]
             longer.rest = at
             suffixes.push_back(longer)
             queue.push_back(pair[double, int32_t](value, <int32_t>(suffixes.size() - 1)))

@@ -10,3 +10,7 @@ cdef class Rows:
     cdef int64_t total              # bytes
     cdef object owner               # keeps the texts alive
     cdef int allocate(self, Py_ssize_t count) except -1
+
+
+# Raise the error of a Status other than OK, which concerns a row.
+cdef int raise_for_status(int status, Py_ssize_t row) except -1

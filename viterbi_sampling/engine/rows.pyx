@@ -1,7 +1,9 @@
-"""Rows: what a batch of texts looks like below Python."""
+"""Rows: what a batch of texts looks like below Python, and what can go wrong with them."""
 
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
+
+from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, NO_PATH, TOO_LONG
 
 
 cdef class Rows:
@@ -20,3 +22,15 @@ cdef class Rows:
         if not self.data or not self.sizes or not self.in_characters:
             raise MemoryError()
         return 0
+
+
+cdef int raise_for_status(int status, Py_ssize_t row) except -1:
+    if status == NO_MEMORY:
+        raise MemoryError()
+    if status == TOO_LONG:
+        raise ValueError(f"row {row} of texts is too long: a text must be shorter than {MAX_TEXT} bytes, before and after "
+                         "normalization, and what is asked of it must fit into 2^31 numbers")
+    if status == NO_PATH:
+        raise ValueError(f"row {row} of texts has no segmentation into the pieces of this model (give unk_score to allow "
+                         "unknown characters)")
+    return 0

@@ -1,10 +1,10 @@
 # What deciding a text needs while it runs; reused from text to text, and owned by one thread.
 
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 
-from viterbi_sampling.engine.buffer cimport Doubles, Ints, reserve_ints
-from viterbi_sampling.engine.lattice cimport Lattice, lattice_free
+from viterbi_sampling.engine.buffer cimport Doubles, Ints, reserve, reserve_ints
+from viterbi_sampling.engine.lattice cimport Edge, Lattice, lattice_free
 from viterbi_sampling.engine.words cimport MAX_WORD
 
 cdef struct Cell:               # what is known of one position
@@ -31,15 +31,7 @@ cdef struct Scratch:
 
 
 cdef inline bint reserve_cells(Scratch* scratch, size_t count) noexcept nogil:
-    cdef void* cells
-    if count > scratch.cell_capacity:
-        count += count >> 1
-        cells = realloc(scratch.cells, count * sizeof(Cell))
-        if cells == NULL:
-            return False
-        scratch.cells = <Cell*>cells
-        scratch.cell_capacity = count
-    return True
+    return count <= scratch.cell_capacity or reserve(<void**>&scratch.cells, &scratch.cell_capacity, count, sizeof(Cell))
 
 
 cdef inline bint add_step(Scratch* scratch, size_t count, int32_t token, int32_t end) noexcept nogil:
@@ -57,3 +49,10 @@ cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
     free(scratch.thresholds.data)
     free(scratch.path.data)
     free(scratch.previous.data)
+
+
+cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
+    """Bytes in use."""
+    return (scratch.lattice.capacity * sizeof(Edge) + scratch.lattice.reached.capacity
+            + scratch.cell_capacity * sizeof(Cell) + scratch.thresholds.capacity * sizeof(double)
+            + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t))

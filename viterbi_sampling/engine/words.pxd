@@ -116,7 +116,3 @@ cdef inline void look_ahead(const CutTable* cuts, const Table* table, const uint
                 long_key(text + begin, length, &ahead.lows[i], &ahead.highs[i])
             prefetch(&table.slots[(mixed(ahead.lows[i], ahead.highs[i]) >> 20) & (table.count - 1)])
         begin = ahead.ends[i]
-
-
-cdef class Words:
-    cdef Table table

@@ -99,18 +99,3 @@ cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, si
         memcpy(table.arena.data + <uint32_t>place.payload[0], word, size)
     table.used += 1
     return place
-
-
-cdef class Words:
-    """A table that a worker takes for the time it runs, and gives back."""
-
-    def __cinit__(self, size_t most_slots, size_t most_bytes):
-        if not table_start(&self.table, most_slots, most_bytes):
-            raise MemoryError()
-
-    def __dealloc__(self):
-        table_free(&self.table)
-
-    def memory(self):
-        """Bytes in use."""
-        return self.table.count * sizeof(Slot) + self.table.arena.capacity

@@ -1,0 +1,52 @@
+# The batch driver: rows of texts in, ids out.
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from viterbi_sampling.engine.buffer cimport Ints
+from viterbi_sampling.engine.choices cimport Algorithm, Weights
+from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.kbest cimport BestPaths
+from viterbi_sampling.engine.rows cimport Rows
+from viterbi_sampling.engine.stream cimport Stream
+from viterbi_sampling.engine.tokens cimport Tokens
+from viterbi_sampling.engine.workspace cimport Workspace
+
+cdef struct Job:                # what is done to each text; the same for all threads of a call
+    Algorithm algorithm
+    Weights weights
+    size_t nbest_size           # of NBEST
+    uint64_t seed
+    const uint64_t* indices     # one a text, or NULL: first_index + i
+    uint64_t first_index
+    uint64_t first_draw
+    Py_ssize_t draws            # paths a text: first_draw, first_draw + 1, ...
+    int32_t prefix_id           # set before and after each path, -1: none
+    int32_t suffix_id
+    int cancelled
+
+cdef class Task:                # the job of one call, and what it points to; alive as long as any of its workers
+    cdef Job job
+    cdef object owners
+
+cdef class Worker:
+    cdef Encoder encoder
+    cdef Rows rows
+    cdef Workspace space
+    cdef Task task
+    cdef Job* job
+    cdef bint finished
+    cdef Py_ssize_t first       # the texts it does: first, ..., last - 1
+    cdef Py_ssize_t last
+    cdef int64_t* sizes         # receives the number of tokens of each path
+    cdef double* log_probs      # receives their log-probabilities, unless it is NULL
+    cdef Tokens tokens
+    cdef Ints origins
+    cdef Stream stream
+    cdef BestPaths paths        # of NBEST
+    cdef bint keep_normalized
+    cdef int status
+    cdef Py_ssize_t failed_row
+    cdef int run(self) noexcept nogil
+    cdef int run_text(self, Py_ssize_t row) noexcept nogil
+    cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil
+    cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil

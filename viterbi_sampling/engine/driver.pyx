@@ -1,0 +1,329 @@
+"""The batch driver: rows of texts in, flat arrays of ids (and of spans) out.
+
+A worker owns all that is written while it runs: workspace, ids. The encoder is only read. With
+several threads each takes a run of consecutive rows, of about the same number of bytes; their ids
+are joined at the end. A thread lives inside one call.
+"""
+
+import threading
+import time
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport free
+from libc.string cimport memcpy, memset
+
+import numpy as np
+
+from viterbi_sampling.engine.arrays cimport array_from
+from viterbi_sampling.engine.buffer cimport CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Sum
+from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
+from viterbi_sampling.engine.cuts cimport CutTable
+from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path
+from viterbi_sampling.engine.lattice cimport Vocabulary
+from viterbi_sampling.engine.normalizer cimport normalize
+from viterbi_sampling.engine.rows cimport Rows, raise_for_status
+from viterbi_sampling.engine.sampling cimport sample
+from viterbi_sampling.engine.scratch cimport Scratch
+from viterbi_sampling.engine.stream cimport stream_next, stream_start
+from viterbi_sampling.engine.tokens cimport Spelling, add_token
+from viterbi_sampling.engine.viterbi cimport viterbi_double, viterbi_single
+from viterbi_sampling.engine.words cimport Table
+from viterbi_sampling.engine.workspace cimport Workspace
+
+ALGORITHMS = {"viterbi": VITERBI, "perfect": PERFECT, "ffbs": FFBS, "viterbi_sampling": VITERBI_SAMPLING, "nbest": NBEST}
+
+cdef enum:
+    BYTES_A_THREAD = 1 << 17        # less work than this is not worth a thread
+    BYTES_UNWATCHED = 1 << 25       # more work than this runs beside the main thread, which watches for Ctrl-C
+
+
+cdef Task task_of(str algorithm, double alpha, weights, Py_ssize_t nbest_size, uint64_t seed, uint64_t first_index,
+                  const uint64_t[::1] indices, uint64_t first_draw, Py_ssize_t draws, int32_t prefix_id, int32_t suffix_id):
+    cdef Task task = Task()
+    cdef Job* job = &task.job
+    cdef const double[::1] values = weights[0]
+    cdef const int32_t[::1] exponents = weights[1]
+    job.algorithm = ALGORITHMS[algorithm]
+    job.weights.alpha = alpha
+    job.weights.values = &values[0] if values is not None else NULL
+    job.weights.exponents = &exponents[0] if exponents is not None else NULL
+    job.nbest_size = nbest_size
+    job.seed = seed
+    job.first_index = first_index
+    job.indices = &indices[0] if indices is not None and indices.shape[0] else NULL
+    job.first_draw = first_draw
+    job.draws = draws
+    job.prefix_id = prefix_id
+    job.suffix_id = suffix_id
+    task.owners = (weights, indices)
+    return task
+
+
+cdef tuple key_of(str algorithm, double alpha):
+    """What a workspace is kept for."""
+    # The best paths are those of the scores, whatever alpha does with them.
+    return algorithm, 1.0 if algorithm == "nbest" else alpha
+
+
+def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None),
+        Py_ssize_t nbest_size=0, uint64_t seed=0, uint64_t first_index=0, indices=None, uint64_t first_draw=0,
+        Py_ssize_t draws=1, bint with_spans=False, double[::1] log_probs=None, int32_t prefix_id=-1,
+        int32_t suffix_id=-1, int num_threads=1):
+    """Segment each row `draws` times: (ids, offsets, spans or None), row i·draws + j being draw j of text i.
+
+    `spans` are positions in the given text, in characters or in bytes as the row says. `log_probs`, of the size
+    of the result, receives the log-probability of each path.
+    """
+    cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, first_index, indices, first_draw, draws,
+                             prefix_id, suffix_id)
+    cdef Py_ssize_t i
+    cdef Worker worker
+    cdef int64_t[::1] bounds
+    cdef int64_t share, done
+    cdef tuple key = key_of(algorithm, alpha)
+    offsets = np.zeros(rows.count * draws + 1, np.int64)
+    bounds = offsets
+    task.owners += (offsets, log_probs)
+    num_threads = <int>max(1, min(<int64_t>num_threads, rows.total * draws // BYTES_A_THREAD, rows.count))
+    workers = []
+    share = rows.total // num_threads + 1
+    i = 0
+    for k in range(num_threads):
+        worker = Worker(encoder, rows, task)
+        worker.space = encoder.borrow(key)
+        worker.sizes = &bounds[1]
+        worker.log_probs = &log_probs[0] if log_probs is not None and log_probs.shape[0] else NULL
+        worker.tokens.with_spans = with_spans
+        worker.first = i
+        done = 0
+        while i < rows.count and (done < share or k == num_threads - 1):
+            done += rows.sizes[i]
+            i += 1
+        worker.last = i
+        workers.append(worker)
+    if num_threads == 1 and rows.total * draws < BYTES_UNWATCHED:
+        workers[0].work()
+    else:
+        run_beside(workers, task)
+    for worker in workers:
+        encoder.give_back(key, worker.space)
+    for worker in workers:
+        worker.raise_for_status()
+    np.cumsum(offsets, out=offsets)
+    ids, spans = join(workers, with_spans)
+    return ids, offsets, spans
+
+
+def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None),
+            Py_ssize_t nbest_size=0, uint64_t seed=0, uint64_t index=0, uint64_t draw=0):
+    """One segmentation of the first row with all that is known of it: (ids, spans, pieces).
+
+    `spans` are positions in the given text; `pieces` the bytes of each token in the normalized
+    text, None for tokens whose piece their id tells.
+    """
+    cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, index, None, draw, 1, -1, -1)
+    cdef Worker worker = Worker(encoder, rows, task)
+    cdef int64_t size = 0
+    cdef Py_ssize_t k
+    cdef const int32_t* span
+    cdef tuple key = key_of(algorithm, alpha)
+    worker.space = encoder.borrow(key)
+    worker.sizes = &size
+    worker.first = 0
+    worker.last = 1
+    worker.tokens.with_spans = True
+    worker.keep_normalized = True
+    worker.work()
+    worker.raise_for_status()
+    ids = encoder.numbers(worker.tokens.ids.data, worker.tokens.ids.size)
+    pieces = []
+    for k in range(<Py_ssize_t>worker.tokens.ids.size):
+        piece = None
+        if ids[k] == encoder.spelling.unknown_id and not encoder.spelling.byte_fallback:
+            span = &worker.tokens.spans.data[2 * k]
+            piece = encoder.visible(worker.space.normalized.data[span[0]:span[1]])
+        pieces.append(piece)
+    encoder.give_back(key, worker.space)
+    worker.place(0, 0)
+    spans = [(worker.tokens.spans.data[2 * k], worker.tokens.spans.data[2 * k + 1]) for k in range(len(ids))]
+    return ids, spans, pieces
+
+
+cdef class Task:
+    """The job of one call. Its workers hold it, so that its memory outlives each of them whatever happens."""
+
+    def __cinit__(self):
+        memset(&self.job, 0, sizeof(Job))
+
+    def cancel(self):
+        """Stop the workers at their next look."""
+        self.job.cancelled = 1
+
+
+def run_beside(workers, task):
+    """Run each worker in a thread of its own; an exception here, such as Ctrl-C, stops them first."""
+    threads = [threading.Thread(target=worker.work) for worker in workers]
+    started = []
+    try:
+        for thread, worker in zip(threads, workers):
+            thread.start()
+            started.append(worker)
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        task.cancel()
+        # An interrupted join can take a running thread for a dead one, so the workers are asked.
+        while not all(worker.has_finished() for worker in started):
+            try:
+                time.sleep(0.001)
+            except KeyboardInterrupt:
+                continue
+        raise
+
+
+def join(workers, bint with_spans):
+    """(ids, spans or None) of all workers, in their order."""
+    cdef Worker worker = workers[0]
+    cdef int64_t total = 0, at = 0
+    cdef int32_t[::1] id_view, span_view
+    spans = None
+    if len(workers) == 1:
+        ids = array_from(<void**>&worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t), np.int32)
+        if with_spans:
+            spans = array_from(<void**>&worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t), np.int32)
+    else:
+        for worker in workers:
+            total += worker.tokens.ids.size
+        ids = id_view = np.empty(total, np.int32)
+        if with_spans:
+            spans = span_view = np.empty(2 * total, np.int32)
+        for worker in workers:
+            if worker.tokens.ids.size:
+                memcpy(&id_view[at], worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t))
+                if with_spans:
+                    memcpy(&span_view[2 * at], worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t))
+            at += worker.tokens.ids.size
+    return ids, spans.reshape(-1, 2) if with_spans else None
+
+
+cdef class Worker:
+    """What one thread needs to run over its rows."""
+
+    def __cinit__(self, Encoder encoder not None, Rows rows not None, Task task not None):
+        self.encoder = encoder
+        self.rows = rows
+        self.task = task
+        self.job = &task.job
+
+    def __dealloc__(self):
+        free(self.tokens.ids.data)
+        free(self.tokens.spans.data)
+        free(self.origins.data)
+        best_paths_free(&self.paths)
+
+    def work(self):
+        """Do the rows, without the interpreter lock."""
+        with nogil:
+            self.status = self.run()
+        self.finished = True
+
+    def has_finished(self):
+        """Whether the rows are done, or given up."""
+        return self.finished
+
+    def raise_for_status(self):
+        """Raise what went wrong, if anything did."""
+        raise_for_status(self.status, self.failed_row)
+
+    cdef int run(self) noexcept nogil:
+        cdef Py_ssize_t row
+        cdef int status
+        self.space.scratch.cancelled = &self.job.cancelled
+        for row in range(self.first, self.last):
+            status = CANCELLED if self.job.cancelled else self.run_text(row)
+            if status != OK:
+                self.failed_row = row
+                return status
+        return OK
+
+    cdef int run_text(self, Py_ssize_t row) noexcept nogil:
+        cdef bint with_origins = self.tokens.with_spans
+        cdef size_t before
+        cdef int32_t size
+        cdef Py_ssize_t draw
+        cdef int status
+        if self.rows.sizes[row] > MAX_TEXT:
+            return TOO_LONG
+        status = normalize(&self.encoder.normalizer.rules, self.rows.data[row], self.rows.sizes[row], &self.space.normalized,
+                           &self.origins if with_origins else NULL)
+        if status != OK:
+            return status
+        size = <int32_t>self.space.normalized.size
+        if self.job.algorithm == NBEST:
+            status = best_paths(&self.encoder.vocabulary, &self.encoder.cuts.table, self.space.normalized.data, size,
+                                self.job.nbest_size, &self.space.table, &self.space.scratch, &self.paths)
+            if status != OK:
+                return status
+        for draw in range(self.job.draws):
+            before = self.tokens.ids.size
+            self.tokens.after_unknown = False
+            if self.job.prefix_id >= 0 and not add_token(&self.tokens, self.job.prefix_id, 0, 0):
+                return NO_MEMORY
+            status = self.run_draw(row, draw)
+            if status != OK:
+                return status
+            if self.job.suffix_id >= 0 and not add_token(&self.tokens, self.job.suffix_id, size, size):
+                return NO_MEMORY
+            self.sizes[row * self.job.draws + draw] = <int64_t>(self.tokens.ids.size - before)
+            if with_origins and not self.keep_normalized:
+                self.place(row, before)
+        return OK
+
+    cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil:
+        """Add the tokens of one path over the normalized text."""
+        cdef Job* job = self.job
+        cdef const Vocabulary* vocabulary = &self.encoder.vocabulary
+        cdef const CutTable* cuts = &self.encoder.cuts.table
+        cdef const Spelling* spelling = &self.encoder.spelling
+        cdef Table* known = &self.space.table
+        cdef Scratch* scratch = &self.space.scratch
+        cdef const uint8_t* text = self.space.normalized.data
+        cdef int32_t size = <int32_t>self.space.normalized.size
+        cdef uint64_t index
+        cdef Sum log_prob
+        cdef Sum* wanted = &log_prob if self.log_probs != NULL else NULL
+        cdef int status = OK
+        log_prob.value = log_prob.rest = 0
+        if job.algorithm == VITERBI:
+            if self.encoder.single_precision:
+                return viterbi_single(vocabulary, cuts, spelling, text, size,
+                                      known, scratch, &self.tokens)
+            return viterbi_double(vocabulary, spelling, text, size, scratch, &self.tokens)
+        index = job.indices[row] if job.indices != NULL else job.first_index + <uint64_t>row
+        stream_start(&self.stream, job.seed, index, job.first_draw + <uint64_t>draw)
+        if size and job.algorithm == NBEST:
+            status = draw_path(&self.paths, job.weights.alpha, stream_next(&self.stream), spelling,
+                               vocabulary.lengths, text, &self.tokens, wanted)
+        elif size:
+            status = sample(job.algorithm, vocabulary, cuts, &job.weights, spelling, text,
+                            size, &self.stream, known, scratch, &self.tokens, wanted)
+        if wanted != NULL:
+            self.log_probs[row * job.draws + draw] = min(0.0, log_prob.value + log_prob.rest)
+        return status
+
+    cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil:
+        """Turn the spans from token `first` on from positions in the normalized text into ones in the given text."""
+        cdef int32_t* span = self.tokens.spans.data + 2 * first
+        cdef int32_t* end = self.tokens.spans.data + self.tokens.spans.size
+        cdef const uint8_t* text = self.rows.data[row]
+        cdef int32_t position = 0, characters = 0
+        while span < end:
+            span[0] = self.origins.data[span[0]] if self.origins.size else 0
+            if self.rows.in_characters[row]:
+                # Positions rise, but for the second of a token and the first of the next, which may be equal.
+                while position < span[0]:
+                    characters += (text[position] & 0xC0) != 0x80
+                    position += 1
+                span[0] = characters
+            span += 1
