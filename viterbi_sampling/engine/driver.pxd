@@ -42,6 +42,8 @@ cdef class Worker:
     cdef Tokens tokens
     cdef Ints origins
     cdef Stream stream
+    cdef const uint64_t* words  # what the stream begins with instead of its own, if there are any
+    cdef int word_count
     cdef BestPaths paths        # of NBEST
     cdef bint keep_normalized
     cdef int status

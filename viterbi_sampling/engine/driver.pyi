@@ -34,4 +34,5 @@ def segment(
     seed: int = 0,
     index: int = 0,
     draw: int = 0,
+    words: npt.NDArray[np.uint64] | None = None,
 ) -> tuple[list[int], list[tuple[int, int]], list[bytes | None]]: ...

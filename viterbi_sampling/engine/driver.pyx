@@ -25,7 +25,7 @@ from viterbi_sampling.engine.normalizer cimport normalize
 from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
-from viterbi_sampling.engine.stream cimport stream_next, stream_start
+from viterbi_sampling.engine.stream cimport STREAM_WORDS, stream_next, stream_start
 from viterbi_sampling.engine.tokens cimport Spelling, add_token
 from viterbi_sampling.engine.viterbi cimport viterbi_double, viterbi_single
 from viterbi_sampling.engine.words cimport Table
@@ -116,8 +116,10 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
 
 
 def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None),
-            Py_ssize_t nbest_size=0, uint64_t seed=0, uint64_t index=0, uint64_t draw=0):
+            Py_ssize_t nbest_size=0, uint64_t seed=0, uint64_t index=0, uint64_t draw=0, const uint64_t[::1] words=None):
     """One segmentation of the first row with all that is known of it: (ids, spans, pieces).
+
+    `words`, fewer than 512, come before those of the stream: the first uniform is words[0] >> 11 in units of 2^-53.
 
     `spans` are positions in the given text; `pieces` the bytes of each token in the normalized
     text, None for tokens whose piece their id tells.
@@ -134,6 +136,11 @@ def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi
     worker.last = 1
     worker.tokens.with_spans = True
     worker.keep_normalized = True
+    if words is not None and words.shape[0]:
+        if words.shape[0] >= STREAM_WORDS:
+            raise ValueError(f"words must be fewer than {STREAM_WORDS}, got {words.shape[0]}")
+        worker.words = &words[0]
+        worker.word_count = <int>words.shape[0]
     worker.work()
     worker.raise_for_status()
     ids = encoder.numbers(worker.tokens.ids.data, worker.tokens.ids.size)
@@ -302,6 +309,9 @@ cdef class Worker:
             return viterbi_double(vocabulary, spelling, text, size, scratch, &self.tokens)
         index = job.indices[row] if job.indices != NULL else job.first_index + <uint64_t>row
         stream_start(&self.stream, job.seed, index, job.first_draw + <uint64_t>draw)
+        if self.word_count:
+            memcpy(self.stream.words, self.words, self.word_count * sizeof(uint64_t))
+            self.stream.filled = self.word_count
         if size and job.algorithm == NBEST:
             status = draw_path(&self.paths, job.weights.alpha, stream_next(&self.stream), spelling,
                                vocabulary.lengths, text, &self.tokens, wanted)
