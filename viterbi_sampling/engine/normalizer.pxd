@@ -16,8 +16,9 @@ cdef struct Rules:
     bint escape_whitespaces
     bint whitespace_as_suffix
 
-# Rewrite text[:size] into `out`, after which SLACK more bytes can be read. With `origins`, origins[i] becomes the position in `text` that byte
-# i of `out` comes from, and one more entry the end; it stays empty where `out` does. A Status.
+# Rewrite text[:size] into `out`, after which SLACK more bytes can be read. With `origins`, origins[i] becomes the
+# position in `text` that byte i of `out` comes from, and one more entry the end; it stays empty where `out` does. A
+# Status.
 cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* out, Ints* origins) noexcept nogil
 
 cdef class Normalizer:

@@ -25,6 +25,7 @@ cdef enum:
     MAX_RULE_MATCHES = 32       # sentencepiece looks at so many matching rules, shortest first
     MAX_SYMBOL_MATCHES = 64     # and at so many matching symbols
     SPACE = 0x20
+    PRINTABLE = 255             # the flag that says that all printable ASCII characters are plain
 
 cdef const uint8_t* REPLACEMENT_CHARACTER = b"\xef\xbf\xbd"
 
@@ -45,6 +46,40 @@ cdef inline bint unit_has_leaf(uint32_t unit) noexcept nogil:
 
 cdef inline bint is_visible_space(const uint8_t* text, size_t size) noexcept nogil:
     return size >= 3 and text[0] == 0xE2 and text[1] == 0x96 and text[2] == 0x81
+
+
+cdef extern from *:
+    """
+    #include <cstdint>
+    #include <cstring>
+    // Copy eight bytes where all of them are printable ASCII and `next`, the byte after them, is ASCII; 0 where not.
+    // With `single`, spaces must stand alone: none next to another, none first where *after_space, which is set to
+    // whether the last is one.
+    static inline int viterbi_sampling_copy_printable(unsigned char* out, const unsigned char* text, unsigned char next,
+                                                      int single, int* after_space) {
+    #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        return 0;
+    #else
+        const std::uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+        std::uint64_t bytes, spaces;
+        std::memcpy(&bytes, text, 8);
+        // No byte of 0x80 and more, none below 0x20, none of 0x7F.
+        if ((bytes | (bytes - 0x20 * ones) | (bytes + ones) | next) & tops)
+            return 0;
+        if (single) {
+            spaces = bytes ^ (0x20 * ones);
+            spaces = ~(spaces + 0x7F * ones) & tops;    // exact: no byte has its top bit set
+            if (spaces & (spaces << 8 | (*after_space ? 0x80 : 0)))
+                return 0;
+            *after_space = (int)(spaces >> 63);
+        }
+        std::memcpy(out, &bytes, 8);
+        return 1;
+    #endif
+    }
+    """
+    int copy_printable "viterbi_sampling_copy_printable"(uint8_t* out, const uint8_t* text, uint8_t next, bint single,
+                                                         bint* after_space) noexcept nogil
 
 
 cdef size_t rewrite_one(const Rules* rules, const uint8_t* text, size_t size,
@@ -129,6 +164,10 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
         # What no rule touches is copied. There is always room for as many bytes as are left, and two.
         run = at - written          # out trails text by this much
         while at < size:
+            if origins == NULL and rules.plain[PRINTABLE]:
+                while at + 8 < size and copy_printable(out.data + (at - run), text + at, text[at + 8] & 0x80,
+                                                       rules.remove_extra_whitespaces, &after_space):
+                    at += 8
             byte = text[at]
             if byte < 0x80:
                 if not rules.plain[byte] or (at + 1 < size and text[at + 1] >= 0x80):
@@ -383,3 +422,6 @@ cdef void mark_plain(const Rules* rules, uint8_t* plain) noexcept nogil:
             second = first
             if walk_step(rules, &second, b):
                 plain[a] = False
+    plain[PRINTABLE] = True
+    for a in range(0x20, 0x7F):
+        plain[PRINTABLE] = plain[PRINTABLE] and plain[a]

@@ -12,7 +12,7 @@ cdef enum:
     SHORT_WORD = 15         # bytes of the longest word whose key is the word itself
     LONG_KEY = 0xFF         # stands in the last byte of the key of a longer one
     MAX_PROBES = 8
-    SLACK = 16              # bytes that can be read after a text, whatever they are
+    SLACK = 24              # bytes that can be read after a text, whatever they are
     PAYLOAD = 12
 
 cdef struct Slot:           # 64 bytes, one cache line
@@ -30,6 +30,41 @@ cdef struct Table:
 
 cdef extern from *:
     """
+    #include <cstdint>
+    #include <cstring>
+    #if defined(_MSC_VER)
+    #include <intrin.h>
+    #endif
+    // The bytes of the word at `text`, when it ends within 15 bytes before an ASCII character that is no letter; 0 where
+    // it does not, or a character that is not ASCII comes first. 17 bytes can be read. `joined` has a flag for each pair
+    // of ASCII characters: no cut between them.
+    static inline int viterbi_sampling_short_word(const unsigned char* text, const unsigned char* joined) {
+    #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+        const std::uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+        std::uint64_t parts[2], lower, letters, stops;
+        if (text[0] >= 0x80)
+            return 0;
+        std::memcpy(parts, text + 1, 16);
+        for (int i = 0; i < 2; i++) {
+            lower = (parts[i] & ~tops) | (0x20 * ones);
+            letters = (lower + (0x80 - 'a') * ones) & ~(lower + (0x7F - 'z') * ones) & ~parts[i];
+            for (stops = ~letters & tops; stops; stops &= stops - 1) {
+    #if defined(_MSC_VER)
+                unsigned long bit;
+                _BitScanForward64(&bit, stops);
+                int at = 1 + 8 * i + (int)(bit >> 3);
+    #else
+                int at = 1 + 8 * i + (__builtin_ctzll(stops) >> 3);
+    #endif
+                if (text[at] >= 0x80)
+                    return 0;
+                if (!joined[text[at - 1] << 7 | text[at]])
+                    return at <= 15 ? at : 0;
+            }
+        }
+    #endif
+        return 0;
+    }
     // 16 bytes of ones, then 16 of zeros: read from 16 - n on, the mask of the first n bytes.
     static const unsigned char viterbi_sampling_key_masks[32] = {
         255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
@@ -39,6 +74,7 @@ cdef extern from *:
     #define viterbi_sampling_prefetch(address) ((void)(address))
     #endif
     """
+    int short_word "viterbi_sampling_short_word"(const uint8_t* text, const uint8_t* joined) noexcept nogil
     const uint8_t* KEY_MASKS "viterbi_sampling_key_masks"
     void prefetch "viterbi_sampling_prefetch"(const void* address) noexcept nogil
 
@@ -103,16 +139,28 @@ cdef struct Ahead:              # the words that come next
 
 cdef inline void look_ahead(const CutTable* cuts, const Table* table, const uint8_t* text, int32_t size, int32_t start,
                             Ahead* ahead) noexcept nogil:
-    """Find the words that begin at `start`, and ask for the cache lines of their slots."""
-    cdef int i
-    cdef int32_t begin = start, length
-    ahead.count = word_ends(cuts, text, size, start, ahead.ends, AHEAD)
-    for i in range(ahead.count):
-        length = ahead.ends[i] - begin
+    """Find the words that begin at `start` < size, and ask for the cache lines of their slots."""
+    cdef int i = 0, found
+    cdef int32_t at = start, length
+    ahead.count = 0
+    while True:
+        if ahead.count == i:
+            # No word is waiting.
+            if i == AHEAD or at == size:
+                return
+            length = short_word(text + at, cuts.ascii)
+            if 0 < length <= size - at:
+                ahead.ends[i] = at + length
+                ahead.count += 1
+            else:
+                # One word, after which it may be quick again; among other characters than ASCII all that there is room for.
+                ahead.count += word_ends(cuts, text, size, at, ahead.ends + i, 1 if text[at + 1] < 0x80 else AHEAD - i)
+        length = ahead.ends[i] - at
         if length <= MAX_WORD:
             if length <= SHORT_WORD:
-                key_of(text + begin, length, &ahead.lows[i], &ahead.highs[i])
+                key_of(text + at, length, &ahead.lows[i], &ahead.highs[i])
             else:
-                long_key(text + begin, length, &ahead.lows[i], &ahead.highs[i])
+                long_key(text + at, length, &ahead.lows[i], &ahead.highs[i])
             prefetch(&table.slots[(mixed(ahead.lows[i], ahead.highs[i]) >> 20) & (table.count - 1)])
-        begin = ahead.ends[i]
+        at = ahead.ends[i]
+        i += 1
