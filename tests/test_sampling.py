@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,7 +18,11 @@ from viterbi_sampling import reference as ref
 from viterbi_sampling.engine import stream
 from viterbi_sampling.model import PieceType
 
-SAMPLERS = {"perfect": ref.perfect, "ffbs": ref.ffbs, "viterbi_sampling": ref.viterbi_sampling}
+SAMPLERS: dict[str, Callable[..., ref.Path]] = {
+    "perfect": partial(ref.perfect, few=ref.FEW),
+    "ffbs": partial(ref.ffbs, few=ref.FEW),
+    "viterbi_sampling": ref.viterbi_sampling,
+}
 ALPHAS = [0.0, 0.1, 0.5, 1.0, 2.0]
 
 

@@ -30,6 +30,8 @@ from typing import NamedTuple
 import numpy as np
 
 REBASE = 100_000.0
+FEW = 64
+"""Parts of at most so many paths are drawn with one uniform by the engine, whatever the algorithm."""
 
 
 class Edge(NamedTuple):
@@ -134,10 +136,51 @@ def forward_sums(edges: Sequence[Edge], alpha: float, start: int = 0) -> dict[in
     return sums
 
 
-def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) -> Path:
-    """Perfect sampling: in one pass, the forward sums and a reservoir choice at each end."""
+def few_paths(part: Sequence[Edge], start: int, end: int, most: int) -> list[Path]:
+    """The paths over a part in the order of the choices from its end; [] where there are more than `most`.
+
+    Of the edges of one end the shortest comes first. A part of more than 254 edges counts as one with more paths.
+    """
+    counts = {start: 1}
+    for edge in part:
+        counts[edge.end] = counts.get(edge.end, 0) + counts[edge.start]
+    if len(part) > 254 or counts[end] > most:
+        return []
+
+    def paths_to(position: int) -> Iterator[Path]:
+        if position == start:
+            yield []
+        for edge in reversed([edge for edge in part if edge.end == position]):
+            for path in paths_to(edge.start):
+                yield [*path, edge]
+
+    return list(paths_to(end))
+
+
+def at_once(paths: Sequence[Path], alpha: float, uniforms: Uniforms) -> Path:
+    """One of a few paths: the one into whose bracket of the cumulative law the uniform falls; a single one needs none."""
+    if len(paths) == 1:
+        return paths[0]
+    scores = [alpha * math.fsum(edge.score for edge in path) for path in paths]
+    weights = [math.exp(score - max(scores)) for score in scores]
+    uniform, share = next(uniforms), 0.0
+    for path, weight in zip(paths[:-1], weights, strict=False):
+        share += weight
+        if uniform < share / math.fsum(weights):
+            return path
+    return paths[-1]
+
+
+def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms, few: int = 1) -> Path:
+    """Perfect sampling: in one pass, the forward sums and a reservoir choice at each end.
+
+    Parts of at most `few` paths are drawn at once; the engine does so up to 64 (FEW).
+    """
     path: Path = []
     for start, end, part in parts(edges, size):
+        if paths := few_paths(part, start, end, few):
+            path += at_once(paths, alpha, uniforms)
+            continue
         sums = {start: 1.0}
         kept: dict[int, Edge] = {}
         for edge in part:
@@ -150,14 +193,17 @@ def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) 
     return path
 
 
-def ffbs(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms) -> Path:
+def ffbs(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms, few: int = 1) -> Path:
     """Forward filtering, backward sampling: the sums first, then one choice a token from the end.
 
     Edges of one end are gone through from the shortest to the longest, which takes what is left; a single one needs no
-    uniform.
+    uniform. Parts of at most `few` paths are drawn at once; the engine does so up to 64 (FEW).
     """
     path: Path = []
     for start, position, part in parts(edges, size):
+        if paths := few_paths(part, start, position, few):
+            path += at_once(paths, alpha, uniforms)
+            continue
         sums = forward_sums(part, alpha, start)
         kept: dict[int, Edge] = {}
         end = position

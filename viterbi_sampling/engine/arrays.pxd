@@ -4,5 +4,6 @@ cdef class Memory:
     cdef void* data
     cdef Py_ssize_t size        # bytes
 
-# A one-dimensional numpy array over `size` bytes of malloc's memory, which it owns from now on; NULL'd at its owner.
-cdef object array_from(void** data, size_t size, object dtype)
+# A one-dimensional numpy array over the first `size` bytes of malloc's memory, which it owns from now on: the pointer to
+# it, which lies at `place`, becomes NULL.
+cdef object array_from(void* place, size_t size, object dtype)

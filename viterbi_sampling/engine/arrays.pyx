@@ -2,6 +2,7 @@
 
 from cpython.buffer cimport PyBuffer_FillInfo
 from libc.stdlib cimport free, realloc
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
@@ -16,15 +17,15 @@ cdef class Memory:
         PyBuffer_FillInfo(buffer, self, self.data, self.size, False, flags)
 
 
-cdef object array_from(void** data, size_t size, object dtype):
+cdef object array_from(void* place, size_t size, object dtype):
     cdef Memory memory
     cdef void* fitted
     if size == 0:
         return np.empty(0, dtype)
     memory = Memory()
-    memory.data = data[0]
+    memcpy(&memory.data, place, sizeof(void*))
+    memset(place, 0, sizeof(void*))
     memory.size = size
-    data[0] = NULL
     fitted = realloc(memory.data, size)     # gives back what was reserved beyond
     if fitted != NULL:
         memory.data = fitted

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport realloc
+from libc.string cimport memcpy
 
 cdef extern from *:
     """
@@ -25,7 +26,7 @@ cdef extern from *:
     void advise_large_pages "viterbi_sampling_advise"(void* data, size_t size) noexcept nogil
 
 cdef enum:
-    LARGE = 1 << 22
+    LARGE = 1 << 21             # a large page of most machines
 
 cdef enum Status:
     OK = 0
@@ -53,33 +54,37 @@ cdef struct Doubles:
     size_t capacity
 
 
-cdef inline bint reserve(void** data, size_t* capacity, size_t wanted, size_t item) noexcept nogil:
-    """Make room for `wanted` items of `item` bytes in all; False without memory, which leaves all as it is."""
-    cdef void* grown
+cdef inline bint reserve(void* place, size_t* capacity, size_t wanted, size_t item) noexcept nogil:
+    """Make room for `wanted` items of `item` bytes in all; False without memory, which leaves all as it is.
+
+    `place` is where the pointer to them lies, whatever its type.
+    """
+    cdef void* data
     if wanted > capacity[0]:
         wanted += wanted >> 1
         if wanted > <size_t>0x7FFFFFFFFFFFFFFF // item:
             return False
-        grown = realloc(data[0], wanted * item)
-        if grown == NULL:
+        memcpy(&data, place, sizeof(data))
+        data = realloc(data, wanted * item)
+        if data == NULL:
             return False
-        data[0] = grown
+        memcpy(place, &data, sizeof(data))
         capacity[0] = wanted
         if wanted * item >= LARGE:
-            advise_large_pages(grown, wanted * item)
+            advise_large_pages(data, wanted * item)
     return True
 
 
 cdef inline bint reserve_bytes(Bytes* b, size_t capacity) noexcept nogil:
-    return capacity <= b.capacity or reserve(<void**>&b.data, &b.capacity, capacity, 1)
+    return capacity <= b.capacity or reserve(&b.data, &b.capacity, capacity, 1)
 
 
 cdef inline bint reserve_ints(Ints* b, size_t capacity) noexcept nogil:
-    return capacity <= b.capacity or reserve(<void**>&b.data, &b.capacity, capacity, sizeof(int32_t))
+    return capacity <= b.capacity or reserve(&b.data, &b.capacity, capacity, sizeof(int32_t))
 
 
 cdef inline bint reserve_doubles(Doubles* b, size_t capacity) noexcept nogil:
-    return capacity <= b.capacity or reserve(<void**>&b.data, &b.capacity, capacity, sizeof(double))
+    return capacity <= b.capacity or reserve(&b.data, &b.capacity, capacity, sizeof(double))
 
 
 cdef struct Sum:                # a sum of many numbers that loses nothing to their number (Neumaier 1974)

@@ -1,8 +1,8 @@
 # What sampling one part of a lattice consists of.
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, uint8_t
 
-from viterbi_sampling.engine.buffer cimport Sum
+from viterbi_sampling.engine.buffer cimport Ints, Sum
 from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary
 from viterbi_sampling.engine.scratch cimport Cell, Scratch
 from viterbi_sampling.engine.stream cimport Stream
@@ -19,12 +19,29 @@ cdef struct Weights:            # exp(alpha * score) of each token: value * 2^ex
     const double* values
     const int32_t* exponents    # NULL where all are 0
 
+cdef enum:
+    MOST_PATHS = 64             # of a part that is drawn at once
+    MOST_EDGES = 254            # of such a part, and of a word that is kept
+
+cdef struct Paths:              # all paths over a part, in the order of the choices from its end: see find_paths
+    int count
+    double thresholds[MOST_PATHS]           # the share of a path and of all before it; the last takes the rest
+    int32_t first[MOST_PATHS + 1]           # where the steps of a path begin
+    uint8_t steps[MOST_PATHS * MOST_EDGES]  # its edges in the order of the text, as numbers in the lattice
+
 cdef double CERTAIN             # the threshold of a choice that takes no uniform: 2
 
 # Go on with the lattice of the scratch to the next cut, or to `limit` edges (as lattice_extend), and make its cells
 # ready, of which those up to `ready` are.
 cdef int next_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* scratch, int32_t* ready,
                     size_t limit) noexcept nogil
+
+# The number of paths over the part that the lattice holds; MOST_PATHS + 1 for more. 0 without memory.
+cdef int count_paths(const Lattice* lattice, Ints* counts) noexcept nogil
+
+# All paths over a part of at most MOST_PATHS paths and MOST_EDGES edges, whose forward sums are known.
+cdef void find_paths(const Lattice* lattice, const Weights* weights, const Cell* cells, const int32_t* previous,
+                     Paths* paths) noexcept nogil
 
 # Forward sums; `previous` links the edges of each end, the token of a cell is the number of the last of them.
 cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous) noexcept nogil

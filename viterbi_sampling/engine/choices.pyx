@@ -10,9 +10,10 @@ of the doubles, and there is no exp or log in the loop.
 """
 
 from libc.math cimport frexp, ldexp, log
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memset
 
-from viterbi_sampling.engine.buffer cimport NO_MEMORY, Sum, add, reserve_doubles, reserve_ints
+from viterbi_sampling.engine.buffer cimport NO_MEMORY, Ints, Sum, add, reserve_doubles, reserve_ints
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_extend
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, reserve_cells
 from viterbi_sampling.engine.stream cimport Stream, stream_next
@@ -171,6 +172,65 @@ cdef void backward(const Lattice* lattice, const Weights* weights, Cell* cells, 
         position = edge.start
 
 
+# -- all paths at once -----------------------------------------------------------------------------
+
+cdef int count_paths(const Lattice* lattice, Ints* counts) noexcept nogil:
+    cdef int32_t size = lattice.at - lattice.cut
+    cdef int32_t* count
+    cdef size_t k
+    if not reserve_ints(counts, size + 1):
+        return 0
+    memset(counts.data, 0, (size + 1) * sizeof(int32_t))
+    counts.data[0] = 1
+    for k in range(lattice.count):
+        count = &counts.data[lattice.edges[k].end - lattice.cut]
+        count[0] = min(count[0] + counts.data[lattice.edges[k].start - lattice.cut], MOST_PATHS + 1)
+    return counts.data[size]
+
+
+cdef void find_paths(const Lattice* lattice, const Weights* weights, const Cell* cells, const int32_t* previous,
+                     Paths* paths) noexcept nogil:
+    """Follow all choices from the end of the part, of each position from the shortest edge to the longest.
+
+    The share of a path is the product of the shares of its edges among those of their ends.
+    """
+    cdef int32_t chosen[MOST_EDGES + 1]     # the edges from the end of the part on
+    cdef double shares[MOST_EDGES + 1]      # what is left of the whole before each of them
+    cdef int32_t depth = 0, at = 0, i
+    cdef double share, total = 0
+    cdef const Edge* edge
+    cdef const Cell* cell
+    paths.count = 0
+    shares[0] = 1
+    chosen[0] = cells[lattice.at - lattice.cut].token
+    while True:
+        if chosen[depth] < 0:
+            # All edges of this position are done.
+            if depth == 0:
+                break
+            depth -= 1
+            chosen[depth] = previous[chosen[depth]]
+            continue
+        edge = &lattice.edges[chosen[depth]]
+        cell = &cells[edge.end - lattice.cut]
+        share = shares[depth] * (through(&cells[edge.start - lattice.cut], cell, weights, edge.token) / cell.value)
+        if edge.start > lattice.cut:
+            depth += 1
+            shares[depth] = share
+            chosen[depth] = cells[edge.start - lattice.cut].token
+            continue
+        total += share
+        paths.thresholds[paths.count] = total
+        paths.first[paths.count] = at
+        for i in range(depth, -1, -1):
+            paths.steps[at] = <uint8_t>chosen[i]
+            at += 1
+        paths.count += 1
+        chosen[depth] = previous[chosen[depth]]
+    paths.first[paths.count] = at
+    paths.thresholds[paths.count - 1] = 1.0
+
+
 cdef void sigmoid_choices(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, Cell* cells,
                           Stream* stream) noexcept nogil:
     """The original, biased Viterbi Sampling: each candidate for an end replaces the kept one by a coin of its own.
@@ -221,6 +281,6 @@ cdef int next_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* 
     for i in range(ready[0] + 1, lattice.frontier + 1):
         cells[i - lattice.cut].start = -1
     ready[0] = lattice.frontier
-    if algorithm == FFBS and (lattice.count >= 0x7FFFFFFF or not reserve_ints(&scratch.previous, lattice.count)):
+    if algorithm != VITERBI_SAMPLING and (lattice.count >= 0x7FFFFFFF or not reserve_ints(&scratch.previous, lattice.count)):
         return NO_MEMORY
     return status

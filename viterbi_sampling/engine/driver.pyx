@@ -196,9 +196,9 @@ def join(workers, bint with_spans):
     cdef int32_t[::1] id_view, span_view
     spans = None
     if len(workers) == 1:
-        ids = array_from(<void**>&worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t), np.int32)
+        ids = array_from(&worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t), np.int32)
         if with_spans:
-            spans = array_from(<void**>&worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t), np.int32)
+            spans = array_from(&worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t), np.int32)
     else:
         for worker in workers:
             total += worker.tokens.ids.size

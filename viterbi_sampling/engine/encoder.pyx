@@ -8,6 +8,7 @@ from libc.string cimport memset
 
 import numpy as np
 
+from viterbi_sampling.engine.choices cimport MOST_PATHS
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.tokens cimport Tokens, add_tokens
@@ -97,12 +98,20 @@ cdef class Encoder:
         self.vocabulary.scores = &view[0]
         self.vocabulary.unknown = NO_PIECE if unknown_score is None else <int32_t>(scores.shape[0] - 1)
         self.vocabulary.unknown_score = 0 if unknown_score is None else unknown_score
+        self.vocabulary.at_once = MOST_PATHS
         self.spelling.unknown = self.vocabulary.unknown
         self.spelling.unknown_id = unknown_id
         self.spelling.byte_fallback = byte_fallback
         self.spelling.escape_whitespaces = escape_whitespaces
         for i in range(256):
             self.spelling.byte_ids[i] = byte_ids[i]
+
+    def draw_at_once(self, int paths):
+        """From now on sample parts of at most `paths` (0 to 64) paths with one uniform. For tests of the algorithms."""
+        if not 0 <= paths <= MOST_PATHS:
+            raise ValueError(f"paths must be 0 to {MOST_PATHS}, got {paths}")
+        self.vocabulary.at_once = paths
+        self.shelf = {}
 
     def normalize(self, const uint8_t[::1] text):
         """The normalized text as bytes, spaces as the model spells them."""

@@ -34,7 +34,7 @@ from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, reserve_cells
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
 from viterbi_sampling.engine.weights cimport exp_exact
-from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find, look_ahead, take
+from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find_ahead, look_ahead, take
 from viterbi_sampling.engine.workspace cimport Workspace
 
 cdef enum:
@@ -59,7 +59,7 @@ cdef bint queue_push(Queue* queue, double key, int32_t number) noexcept nogil:
     """Put an entry into the queue, a binary heap. False without memory."""
     cdef size_t at = queue.size, above
     cdef Entry entry
-    if not reserve(<void**>&queue.entries, &queue.capacity, at + 1, sizeof(Entry)):
+    if not reserve(&queue.entries, &queue.capacity, at + 1, sizeof(Entry)):
         return False
     entry.key = key
     entry.number = number
@@ -133,7 +133,7 @@ cdef int add_part(BestPaths* paths, int32_t begin, int32_t end, double best, dou
     cdef Part* part
     if paths.part_count >= 0x7FFFFFFF or paths.tokens.size + count > 0x7FFFFFFF:
         return TOO_LONG
-    if (not reserve(<void**>&paths.parts, &paths.part_capacity, paths.part_count + 1, sizeof(Part))
+    if (not reserve(&paths.parts, &paths.part_capacity, paths.part_count + 1, sizeof(Part))
             or not reserve_ints(&paths.tokens, paths.tokens.size + count)):
         return NO_MEMORY
     part = &paths.parts[paths.part_count]
@@ -239,7 +239,7 @@ cdef int find_parts(const Vocabulary* vocabulary, const CutTable* cuts, const ui
             end = ahead.ends[word]
             slot = place = NULL
             if end - at <= MAX_WORD:
-                slot = find(known, text + at, end - at, ahead.lows[word], ahead.highs[word], &place)
+                slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
             if slot == NULL:
                 status = add_word(vocabulary, text, at, end, most, known, place, scratch, paths)
             else:
@@ -284,7 +284,7 @@ cdef int32_t next_path(BestPaths* paths, Position* position) noexcept nogil:
     candidates[best] = candidates[position.waiting]
     if paths.path_count >= 0x7FFFFFFF:
         return UNKNOWN
-    if not reserve(<void**>&paths.paths, &paths.path_capacity, paths.path_count + 1, sizeof(Path)):
+    if not reserve(&paths.paths, &paths.path_capacity, paths.path_count + 1, sizeof(Path)):
         return UNKNOWN
     path = &paths.paths[paths.path_count]
     path.score = chosen.score
@@ -319,15 +319,15 @@ cdef int open_part(const Vocabulary* vocabulary, const uint8_t* text, Part* part
         status = lattice_extend(lattice, vocabulary, <size_t>-1)
         if status != OK:
             return status
-        if not reserve(<void**>&paths.edges, &paths.edge_capacity, paths.edge_count + lattice.count, sizeof(Edge)):
+        if not reserve(&paths.edges, &paths.edge_capacity, paths.edge_count + lattice.count, sizeof(Edge)):
             return NO_MEMORY
         memcpy(paths.edges + paths.edge_count, lattice.edges, lattice.count * sizeof(Edge))
         paths.edge_count += lattice.count
         lattice_clear(lattice, True)
     if paths.edge_count > 0x7FFFFFFF or paths.position_count + size + 1 > 0x7FFFFFFF:
         return TOO_LONG
-    if (not reserve(<void**>&paths.positions, &paths.position_capacity, paths.position_count + size + 1, sizeof(Position))
-            or not reserve(<void**>&paths.candidates, &paths.candidate_capacity, paths.edge_count, sizeof(Candidate))):
+    if (not reserve(&paths.positions, &paths.position_capacity, paths.position_count + size + 1, sizeof(Position))
+            or not reserve(&paths.candidates, &paths.candidate_capacity, paths.edge_count, sizeof(Candidate))):
         return NO_MEMORY
     part.positions = <int32_t>paths.position_count
     positions = paths.positions + part.positions
@@ -402,7 +402,7 @@ cdef bint push_state(BestPaths* paths, double loss, int32_t near, int32_t path, 
     cdef State* state
     if paths.state_count >= 0x7FFFFFFF:
         return False
-    if not reserve(<void**>&paths.states, &paths.state_capacity, paths.state_count + 1, sizeof(State)):
+    if not reserve(&paths.states, &paths.state_capacity, paths.state_count + 1, sizeof(State)):
         return False
     state = &paths.states[paths.state_count]
     state.loss = loss

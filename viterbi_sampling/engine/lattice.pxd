@@ -12,6 +12,7 @@ cdef struct Vocabulary:
     const int32_t* lengths      # bytes of each token; 0 for the unknown one
     int32_t unknown             # the token of an unknown character: one past the last piece; or NO_PIECE
     float unknown_score
+    int at_once                 # parts of at most so many paths are sampled with one uniform: see choices.pyx
 
 cdef struct Edge:
     int32_t start

@@ -32,7 +32,7 @@ cdef void lattice_clear(Lattice* lattice, bint with_cut) noexcept nogil:
 
 cdef bint add_edge(Lattice* lattice, int32_t end, int32_t token) noexcept nogil:
     cdef Edge* edge
-    if lattice.count == lattice.capacity and not reserve(<void**>&lattice.edges, &lattice.capacity, lattice.count + 256,
+    if lattice.count == lattice.capacity and not reserve(&lattice.edges, &lattice.capacity, lattice.count + 256,
                                                          sizeof(Edge)):
         return False
     if end > lattice.frontier:

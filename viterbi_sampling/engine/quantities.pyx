@@ -32,7 +32,7 @@ from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.scratch cimport Cell, Scratch
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step
 from viterbi_sampling.engine.utf8 cimport char_length
-from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find, look_ahead, take
+from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find_ahead, look_ahead, take
 from viterbi_sampling.engine.workspace cimport Workspace
 
 Analysis = namedtuple("Analysis", "log_partition entropy text starts ends tokens parts marginals conditionals")
@@ -255,7 +255,7 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
             end = ahead.ends[word]
             slot = place = NULL
             if end - at <= MAX_WORD and weights != NULL:
-                slot = find(known, text + at, end - at, ahead.lows[word], ahead.highs[word], &place)
+                slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
             if slot != NULL:
                 entry = <const Known*>slot.payload
                 add(log_partition, entry.log_partition)
@@ -348,12 +348,12 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
             log_z,
             nats,
             text,
-            array_from(<void**>&edges.starts.data, edges.size * sizeof(int32_t), np.int32),
-            array_from(<void**>&edges.ends.data, edges.size * sizeof(int32_t), np.int32),
-            array_from(<void**>&edges.tokens.data, edges.size * sizeof(int32_t), np.int32),
-            array_from(<void**>&parts.data, parts.size * sizeof(int32_t), np.int32).reshape(-1, 2),
-            array_from(<void**>&edges.marginals.data, edges.size * sizeof(double), np.float64) if weighted else None,
-            array_from(<void**>&edges.conditionals.data, edges.size * sizeof(double), np.float64)
+            array_from(&edges.starts.data, edges.size * sizeof(int32_t), np.int32),
+            array_from(&edges.ends.data, edges.size * sizeof(int32_t), np.int32),
+            array_from(&edges.tokens.data, edges.size * sizeof(int32_t), np.int32),
+            array_from(&parts.data, parts.size * sizeof(int32_t), np.int32).reshape(-1, 2),
+            array_from(&edges.marginals.data, edges.size * sizeof(double), np.float64) if weighted else None,
+            array_from(&edges.conditionals.data, edges.size * sizeof(double), np.float64)
             if with_conditionals else None,
         )
     finally:

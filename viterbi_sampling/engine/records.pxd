@@ -1,31 +1,94 @@
 # What is kept of a word for sampling: thresholds, ready to be compared with uniforms.
 
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint64_t
+from libc.string cimport memcpy
 
 from viterbi_sampling.engine.buffer cimport Sum
-from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.choices cimport Algorithm, Weights
+from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport Stream
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens
 from viterbi_sampling.engine.words cimport Slot, Table
 
+cdef enum Kind:
+    AT_ONCE = 0                 # at most one of its parts has several paths, and they are few: an AtOnce
+    ONE_BY_ONE = 1              # one part with more paths: a Record
+    SPLIT = 2                   # several parts, each a word of its own: `choices` ends (bytes)
+    SINGLE = 3                  # one path of few edges: a Single
+
+cdef enum:
+    SINGLE_TOKENS = 5
+
 cdef struct Known:              # the payload of a slot
     int32_t offset              # of the word's record in the arena
-    int32_t choices             # PERFECT: edges that take a uniform; they come first. FFBS: parts
-    int32_t edges
-    bint has_unknown
     int32_t record              # where the record's arrays begin
-    int32_t thresholds
     double log_sum              # the logarithm of the sum of the weights of all its paths
+    int32_t kind
+    bint has_unknown
+    int32_t choices             # AT_ONCE: paths. ONE_BY_ONE, PERFECT: edges that take a uniform; they come first
+    int32_t edges
+    int32_t thresholds          # how many there is room for
+    int32_t stride              # AT_ONCE: bytes of a row
 
-# The arrays of a record, one after the other: thresholds (uint64, one a choice; FFBS: one an edge), tokens (int32, one
+cdef struct Single:             # the payload of a slot of kind SINGLE; `kind` and `has_unknown` where Known has them
+    int32_t offset
+    int32_t count
+    double log_sum
+    int32_t kind
+    bint has_unknown
+    int32_t tokens[SINGLE_TOKENS]
+
+# The arrays of an AtOnce, one after the other. A threshold is in units of the uniforms, 2^-53, rounded up, so that
+# k * 2^-53 < t if and only if k < ceil(t * 2^53). There is one for each path but the last, filled up to a multiple of
+# BLOCK by ones that lie above all uniforms. Their upper bits nearly always decide.
+cdef enum:
+    BLOCK = 16
+    ROW = 8
+
+cdef struct AtOnce:
+    int16_t* highs              # the upper 15 of the 53 bits of each threshold
+    int32_t* tokens             # one an edge
+    uint8_t* rows               # of each path the number of its edges, then these, filled up to a multiple of ROW
+    uint8_t* thresholds         # whole, 8 bytes each, not aligned
+
+
+cdef inline AtOnce at_once_at(uint8_t* data, const Known* entry) noexcept nogil:
+    cdef AtOnce record
+    record.highs = <int16_t*>data
+    record.tokens = <int32_t*>(record.highs + entry.thresholds)
+    record.rows = <uint8_t*>(record.tokens + entry.edges)
+    record.thresholds = record.rows + entry.choices * entry.stride
+    return record
+
+
+cdef inline const uint8_t* row_of(const AtOnce* record, const Known* entry, uint64_t word) noexcept nogil:
+    """The row of the path into whose bracket the uniform falls: the upper 53 bits of `word`."""
+    cdef int16_t high = <int16_t>(word >> 49)
+    cdef const int16_t* highs = record.highs
+    cdef int32_t chosen = 0, block, i
+    cdef int16_t below
+    cdef uint64_t threshold
+    for block in range(0, entry.thresholds, 16):
+        below = 0
+        for i in range(16):
+            # -1 where the threshold is less, by the sign of a difference of numbers of 15 bits: as a comparison this sum is
+            # compiled wrongly by some versions of GCC (12.2 at -O3).
+            below += <int16_t>(highs[block + i] - high) >> 15
+        chosen -= below
+    # Where the upper bits are equal all of them decide.
+    while chosen < entry.choices - 1 and highs[chosen] == high:
+        memcpy(&threshold, record.thresholds + 8 * chosen, 8)
+        if word >> 11 < threshold:
+            break
+        chosen += 1
+    return record.rows + chosen * entry.stride
+
+
+# The arrays of a Record, one after the other: thresholds (uint64, one a choice; FFBS: one an edge), tokens (int32, one
 # an edge), starts (byte, one an edge), ends (byte, one an edge), first (byte, one a position of the word and one more).
-# A threshold is in units of the uniforms, 2^-53, rounded up: k * 2^-53 < t if and only if k < ceil(t * 2^53).
 # PERFECT: edges in their order; `first` is the edge that an end has before any choice.
-# FFBS: edges by end, of each end from the shortest to the longest; `first` is where those of an end begin, and `ends`
-# has the ends of the parts.
-
+# FFBS: edges by end, of each end from the shortest to the longest; `first` is where those of an end begin.
 cdef struct Record:
     uint64_t* thresholds
     int32_t* tokens
@@ -44,11 +107,28 @@ cdef inline Record record_at(uint8_t* data, size_t thresholds, size_t edges) noe
     return record
 
 
-# Keep the thresholds of a word; its slot, or NULL where it is not kept.
+# Keep what is known of a word; its slot, or NULL where it is not kept.
 cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
                  int32_t size, Table* known, Slot* place, Scratch* scratch) noexcept nogil
 
-# Add the tokens of one random path over a word of `size` bytes that begins at `begin`. False without memory.
+# Add the tokens of a path over a word that begins at `begin`. False without memory.
+cdef bint add_tokens_of(const int32_t* tokens, int32_t count, double log_sum, bint has_unknown,
+                        const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin,
+                        Tokens* out, double alpha, Sum* log_prob) noexcept nogil
+
+
+cdef inline void copy_row(const AtOnce* record, const uint8_t* row, int32_t* target) noexcept nogil:
+    """The tokens of the path in a row, and what fills it up: room for ROW more."""
+    cdef int32_t i, k
+    for k in range(7):
+        target[k] = record.tokens[row[1 + k]]
+    for i in range(7, row[0], 8):
+        for k in range(8):
+            target[i + k] = record.tokens[row[1 + i + k]]
+
+
+# Add the tokens of one random path over a word of `size` bytes that begins at `begin`, not a SPLIT one. False without
+# memory.
 cdef bint draw(Algorithm algorithm, const Known* entry, const Table* known, int32_t size, const Vocabulary* vocabulary,
                const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream, Tokens* out, double alpha,
                Sum* log_prob) noexcept nogil

@@ -5,20 +5,25 @@ Since a word lies between cuts, its thresholds are the same numbers wherever it 
 does not depend on what the cache holds.
 """
 
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.string cimport memcpy
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Sum, add
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Sum, add, reserve_ints
 from viterbi_sampling.engine.choices cimport (
-    FFBS, PERFECT, VITERBI_SAMPLING, Algorithm, Weights, add_scores, backward, forward, log_sum, next_edges,
-    perfect_choices, perfect_thresholds, sigmoid_choices,
+    FFBS, MOST_EDGES, MOST_PATHS, PERFECT, VITERBI_SAMPLING, Algorithm, Paths, Weights, add_scores, backward, count_paths,
+    find_paths, forward, log_sum, next_edges, perfect_choices, perfect_thresholds, sigmoid_choices,
 )
 from viterbi_sampling.engine.cuts cimport CutTable
-from viterbi_sampling.engine.lattice cimport MORE, Lattice, Vocabulary, lattice_clear, lattice_start
-from viterbi_sampling.engine.records cimport Known, draw, learn
+from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_start
+from viterbi_sampling.engine.records cimport (
+    AT_ONCE, ROW, SINGLE, SPLIT, AtOnce, Known, Single, add_tokens_of, at_once_at, copy_row, draw, learn, row_of,
+)
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
-from viterbi_sampling.engine.stream cimport Stream
+from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
-from viterbi_sampling.engine.words cimport MAX_WORD, Ahead, Slot, Table, find, look_ahead, prefetch
+from viterbi_sampling.engine.words cimport (
+    AHEAD, MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find, find_ahead, hash_of, key_of, long_key, look_ahead, prefetch,
+)
 
 cdef enum:
     EDGES_AT_ONCE = 4096
@@ -44,13 +49,33 @@ cdef int read_back(const Lattice* lattice, const Vocabulary* vocabulary, double 
     return OK
 
 
+cdef void follow_at_once(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil:
+    """One of the few paths over a part, left in the cells."""
+    cdef Paths paths
+    cdef int chosen = 0
+    cdef int32_t i
+    cdef double uniform
+    cdef const Edge* edge
+    forward(lattice, weights, scratch.cells, scratch.previous.data)
+    find_paths(lattice, weights, scratch.cells, scratch.previous.data, &paths)
+    if paths.count > 1:
+        uniform = stream_next(stream)
+        while uniform >= paths.thresholds[chosen]:
+            chosen += 1
+    for i in range(paths.first[chosen], paths.first[chosen + 1]):
+        edge = &lattice.edges[paths.steps[i]]
+        scratch.cells[edge.end - lattice.cut].start = edge.start
+        scratch.cells[edge.end - lattice.cut].token = edge.token
+
+
 cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights,
                          const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t end, Stream* stream,
                          Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
     """One random path over text[begin:end], which lies between cuts."""
     cdef Lattice* lattice = &scratch.lattice
     cdef int32_t ready = begin
-    cdef int status, done
+    cdef int status, done, count
+    cdef bint whole = True      # no edge of the part is gone
     lattice_start(lattice, text, begin, end)
     while lattice.at < end:
         status = next_edges(vocabulary, algorithm, scratch, &ready, lattice.count + EDGES_AT_ONCE)
@@ -60,7 +85,14 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
             return CANCELLED
         if algorithm == FFBS and status == MORE:
             continue            # sampling backwards needs all edges of a part; the others let go of them as they pass
-        if algorithm == PERFECT:
+        count = MOST_PATHS + 1
+        if status == OK and whole and lattice.count <= MOST_EDGES and algorithm != VITERBI_SAMPLING:
+            count = count_paths(lattice, &scratch.path)
+            if count == 0:
+                return NO_MEMORY
+        if count <= max(1, vocabulary.at_once):
+            follow_at_once(lattice, weights, scratch, stream)
+        elif algorithm == PERFECT:
             perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds.data)
             perfect_choices(lattice, scratch.thresholds.data, scratch.cells, stream)
         elif algorithm == FFBS:
@@ -73,53 +105,132 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
             done = read_back(lattice, vocabulary, weights.alpha, spelling, scratch, out, log_prob)
             if done != OK:
                 return done
-        lattice_clear(lattice, status == OK)
+        whole = status == OK
+        lattice_clear(lattice, whole)
     return OK
 
 
 # -- a text ------------------------------------------------------------------------------------------
 
+cdef int sample_word(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const Spelling* spelling,
+                     const uint8_t* text, int32_t begin, int32_t end, uint64_t low, uint64_t high, Stream* stream,
+                     Table* known, Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
+    """One random path over a word, whatever is known of it."""
+    cdef Slot* slot = NULL
+    cdef Slot* place
+    cdef const Known* entry
+    cdef uint8_t part_ends[MAX_WORD]
+    cdef int i, parts, status
+    cdef int32_t first = begin, size = end - begin
+    cdef bint drawn
+    if size <= MAX_WORD and algorithm != VITERBI_SAMPLING:
+        slot = find(known, text + begin, size, low, high, hash_of(low, high), &place)
+        if slot == NULL:
+            slot = learn(algorithm, vocabulary, weights, text + begin, size, known, place, scratch)
+    if slot == NULL:
+        return sample_directly(algorithm, vocabulary, weights, spelling, text, begin, end, stream, scratch, out, log_prob)
+    entry = <const Known*>slot.payload
+    if entry.kind != SPLIT:
+        drawn = draw(algorithm, entry, known, size, vocabulary, spelling, text, begin, stream, out, weights.alpha, log_prob)
+        return OK if drawn else NO_MEMORY
+    # Learning a part may move the record. The parts of a part are itself.
+    parts = entry.choices
+    memcpy(part_ends, known.arena.data + entry.record, parts)
+    for i in range(parts):
+        size = begin + part_ends[i] - first
+        if size <= SHORT_WORD:
+            key_of(text + first, size, &low, &high)
+        else:
+            long_key(text + first, size, &low, &high)
+        status = sample_word(algorithm, vocabulary, weights, spelling, text, first, first + size, low, high, stream, known,
+                             scratch, out, log_prob)
+        if status != OK:
+            return status
+        first += size
+    return OK
+
+
 cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
                 const Spelling* spelling, const uint8_t* text, int32_t size, Stream* stream, Table* known,
                 Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
-    cdef int32_t at = 0, end, begin
-    cdef int word
+    """In three steps, each of which asks for the cache lines of the next: slots, records, rows of paths."""
+    cdef int32_t at = 0, begin
+    cdef int word, first, known_words
     cdef Ahead ahead
     cdef Slot* slot
     cdef Slot* place
+    cdef const Known* entries[AHEAD]
+    cdef AtOnce records[AHEAD]
+    cdef const uint8_t* rows[AHEAD]
     cdef const Known* entry
-    cdef int status
+    cdef const Single* single
+    cdef int32_t tokens[MAX_WORD + ROW]
+    cdef int32_t* target
+    cdef int i, status
+    cdef bint plain = not out.with_spans and log_prob == NULL, fits
     while at < size:
         look_ahead(cuts, known, text, size, at, &ahead)
-        if algorithm != VITERBI_SAMPLING:
-            # The slots are on their way; once they are here, the records can be asked for.
+        word = 0
+        while word < ahead.count:
+            # The words from here on that are known and drawn at once.
+            first = word
             begin = at
-            for word in range(ahead.count):
-                if ahead.ends[word] - begin <= MAX_WORD:
-                    slot = find(known, text + begin, ahead.ends[word] - begin, ahead.lows[word], ahead.highs[word], &place)
-                    if slot != NULL:
-                        entry = <const Known*>slot.payload
-                        prefetch(known.arena.data + entry.record)
-                        prefetch(known.arena.data + entry.record + 64)
-                        prefetch(known.arena.data + entry.record + 128)
-                begin = ahead.ends[word]
-        for word in range(ahead.count):
-            end = ahead.ends[word]
-            slot = NULL
-            if end - at <= MAX_WORD and algorithm != VITERBI_SAMPLING:
-                slot = find(known, text + at, end - at, ahead.lows[word], ahead.highs[word], &place)
+            while word < ahead.count and ahead.ends[word] - begin <= MAX_WORD and algorithm != VITERBI_SAMPLING:
+                slot = find_ahead(known, text + begin, ahead.ends[word] - begin, &ahead, word, &place)
                 if slot == NULL:
-                    slot = learn(algorithm, vocabulary, weights, text + at, end - at, known, place, scratch)
-            if slot == NULL:
-                status = sample_directly(algorithm, vocabulary, weights, spelling, text, at, end, stream, scratch, out,
-                                         log_prob)
+                    break
+                entries[word] = <const Known*>slot.payload
+                if entries[word].kind == AT_ONCE:
+                    records[word] = at_once_at(known.arena.data + entries[word].record, entries[word])
+                    prefetch(records[word].highs)
+                    prefetch(records[word].tokens)
+                elif entries[word].kind != SINGLE:
+                    break
+                begin = ahead.ends[word]
+                word += 1
+            known_words = word
+            for word in range(first, known_words):
+                if entries[word].kind == AT_ONCE:
+                    rows[word] = records[word].rows
+                    if entries[word].choices > 1:
+                        rows[word] = row_of(&records[word], entries[word], stream_take(stream, 1)[0])
+                        prefetch(rows[word])
+            for word in range(first, known_words):
+                entry = entries[word]
+                single = <const Single*>entry
+                # Both kinds have this in the same place.
+                if plain and not entry.has_unknown:
+                    if not reserve_ints(&out.ids, out.ids.size + MAX_WORD + ROW):
+                        return NO_MEMORY
+                    target = out.ids.data + out.ids.size
+                    if entry.kind == SINGLE:
+                        for i in range(5):
+                            target[i] = single.tokens[i]
+                        out.ids.size += single.count
+                    else:
+                        copy_row(&records[word], rows[word], target)
+                        out.ids.size += rows[word][0]
+                    out.after_unknown = False
+                else:
+                    if entry.kind == SINGLE:
+                        fits = add_tokens_of(single.tokens, single.count, single.log_sum, single.has_unknown, vocabulary,
+                                             spelling, text, at, out, weights.alpha, log_prob)
+                    else:
+                        copy_row(&records[word], rows[word], tokens)
+                        fits = add_tokens_of(tokens, rows[word][0], entry.log_sum, entry.has_unknown, vocabulary, spelling,
+                                             text, at, out, weights.alpha, log_prob)
+                    if not fits:
+                        return NO_MEMORY
+                at = ahead.ends[word]
+            word = known_words
+            if word < ahead.count:
+                # Another word; what is known may have moved afterwards.
+                status = sample_word(algorithm, vocabulary, weights, spelling, text, at, ahead.ends[word], ahead.lows[word],
+                                     ahead.highs[word], stream, known, scratch, out, log_prob)
                 if status != OK:
                     return status
-            else:
-                if not draw(algorithm, <const Known*>slot.payload, known, end - at, vocabulary, spelling, text, at, stream,
-                            out, weights.alpha, log_prob):
-                    return NO_MEMORY
-            at = end
+                at = ahead.ends[word]
+                word += 1
         if scratch.cancelled[0]:
             return CANCELLED
     return OK

@@ -31,7 +31,7 @@ cdef struct Scratch:
 
 
 cdef inline bint reserve_cells(Scratch* scratch, size_t count) noexcept nogil:
-    return count <= scratch.cell_capacity or reserve(<void**>&scratch.cells, &scratch.cell_capacity, count, sizeof(Cell))
+    return count <= scratch.cell_capacity or reserve(&scratch.cells, &scratch.cell_capacity, count, sizeof(Cell))
 
 
 cdef inline bint add_step(Scratch* scratch, size_t count, int32_t token, int32_t end) noexcept nogil:

@@ -29,7 +29,7 @@ from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, add_step, rese
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
 from viterbi_sampling.engine.utf8 cimport char_length
-from viterbi_sampling.engine.words cimport Ahead, MAX_WORD, SHORT_WORD, Slot, Table, find, look_ahead, take
+from viterbi_sampling.engine.words cimport Ahead, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, take
 
 cdef enum:
     INLINE_TOKENS = 4
@@ -281,7 +281,7 @@ cdef int viterbi_single(const Vocabulary* vocabulary, const CutTable* cuts, cons
             end = ahead.ends[word]
             slot = NULL
             if end - at <= MAX_WORD:
-                slot = find(known, text + at, end - at, ahead.lows[word], ahead.highs[word], &place)
+                slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
                 if slot == NULL:
                     slot = learn(vocabulary, text + at, end - at, known, place, scratch.pairs)
             if slot != NULL:

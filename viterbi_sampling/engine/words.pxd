@@ -98,13 +98,17 @@ cdef inline uint64_t mixed(uint64_t low, uint64_t high) noexcept nogil:
     return hash * <uint64_t>0x165667B19E3779F9U
 
 
-cdef inline Slot* find(Table* table, const uint8_t* word, int32_t size, uint64_t low, uint64_t high,
+cdef inline size_t hash_of(uint64_t low, uint64_t high) noexcept nogil:
+    """The number of the first slot to look at, once it is cut to the size of the table."""
+    return <size_t>(mixed(low, high) >> 20)
+
+
+cdef inline Slot* find(Table* table, const uint8_t* word, int32_t size, uint64_t low, uint64_t high, size_t at,
                        Slot** place) noexcept nogil:
     """The slot of a word with its key, or NULL; `place` is then the slot to put it in, or NULL for none.
 
-    The whole word is compared, never a hash value alone.
+    The whole word is compared, never a hash value alone, which is `at`.
     """
-    cdef size_t at = mixed(low, high) >> 20
     cdef int probe
     cdef Slot* slot
     for probe in range(MAX_PROBES):
@@ -135,6 +139,7 @@ cdef struct Ahead:              # the words that come next
     int32_t ends[AHEAD + 1]
     uint64_t lows[AHEAD]        # their keys, of those of at most MAX_WORD bytes
     uint64_t highs[AHEAD]
+    size_t hashes[AHEAD]
 
 
 cdef inline void look_ahead(const CutTable* cuts, const Table* table, const uint8_t* text, int32_t size, int32_t start,
@@ -161,6 +166,13 @@ cdef inline void look_ahead(const CutTable* cuts, const Table* table, const uint
                 key_of(text + at, length, &ahead.lows[i], &ahead.highs[i])
             else:
                 long_key(text + at, length, &ahead.lows[i], &ahead.highs[i])
-            prefetch(&table.slots[(mixed(ahead.lows[i], ahead.highs[i]) >> 20) & (table.count - 1)])
+            ahead.hashes[i] = hash_of(ahead.lows[i], ahead.highs[i])
+            prefetch(&table.slots[ahead.hashes[i] & (table.count - 1)])
         at = ahead.ends[i]
         i += 1
+
+
+cdef inline Slot* find_ahead(Table* table, const uint8_t* word, int32_t size, const Ahead* ahead, int i,
+                             Slot** place) noexcept nogil:
+    """The slot of the i-th of the words that come next, see find."""
+    return find(table, word, size, ahead.lows[i], ahead.highs[i], ahead.hashes[i], place)

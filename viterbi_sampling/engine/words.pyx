@@ -13,18 +13,28 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-from viterbi_sampling.engine.buffer cimport reserve_bytes
+from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages, reserve_bytes
 
 cdef enum:
     FIRST_SLOTS = 1 << 12
+    SMALL = 1 << 18             # bytes of an arena that grows little by little
     ALIGNMENT = 8
+
+cdef Slot* new_slots(size_t count) noexcept nogil:
+    """`count` empty slots, or NULL."""
+    cdef Slot* slots = <Slot*>calloc(count, sizeof(Slot))
+    # They are met in no order: with small pages most of them would cost a walk through the page tables, too.
+    if slots != NULL and count * sizeof(Slot) >= LARGE:
+        advise_large_pages(slots, count * sizeof(Slot))
+    return slots
+
 
 cdef bint table_start(Table* table, size_t most_slots, size_t most_bytes) noexcept nogil:
     memset(table, 0, sizeof(Table))
     table.most_slots = most_slots
     table.most_bytes = most_bytes
     table.count = FIRST_SLOTS
-    table.slots = <Slot*>calloc(table.count, sizeof(Slot))
+    table.slots = new_slots(table.count)
     return table.slots != NULL
 
 
@@ -56,7 +66,7 @@ cdef void grow(Table* table) noexcept nogil:
     """Twice the slots; without memory, or where a slot finds no place, an empty table."""
     cdef size_t i, at, count = 2 * table.count
     cdef int probe
-    cdef Slot* slots = <Slot*>calloc(count, sizeof(Slot))
+    cdef Slot* slots = new_slots(count)
     cdef Slot* slot
     if slots == NULL:
         empty(table)
@@ -64,7 +74,7 @@ cdef void grow(Table* table) noexcept nogil:
     for i in range(table.count):
         slot = &table.slots[i]
         if slot.high:
-            at = mixed(slot.low, slot.high) >> 20
+            at = hash_of(slot.low, slot.high)
             for probe in range(MAX_PROBES):
                 if slots[(at + probe) & (count - 1)].high == 0:
                     slots[(at + probe) & (count - 1)] = slot[0]
@@ -75,6 +85,7 @@ cdef void grow(Table* table) noexcept nogil:
 
 
 cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, size_t bytes) noexcept nogil:
+    cdef size_t wanted
     if place == NULL:
         return NULL
     if 2 * table.used >= table.count:
@@ -88,8 +99,11 @@ cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, si
         if table.arena.size + bytes > table.most_bytes:
             empty(table)
             return NULL
-        if not reserve_bytes(&table.arena, table.arena.size + bytes):
-            return NULL
+        if table.arena.size + bytes > table.arena.capacity:
+            # Once it is not small, all at once: what is not used yet takes no memory.
+            wanted = table.arena.size + bytes
+            if not reserve_bytes(&table.arena, wanted if wanted < SMALL else table.most_bytes):
+                return NULL
         place.payload[0] = <int>table.arena.size
         table.arena.size += bytes
     if size <= SHORT_WORD:
