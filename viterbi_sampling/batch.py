@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
+
+from viterbi_sampling.engine.arrays import lists
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped,import-not-found,unused-ignore]
@@ -97,9 +98,7 @@ class Batch:
 
     def to_list(self) -> list[list[int]]:
         """The rows as lists of int."""
-        ids = self.ids.tolist()
-        bounds = self.offsets.tolist()
-        return [ids[start:end] for start, end in pairwise(bounds)]
+        return lists(np.ascontiguousarray(self.ids, np.int32), np.ascontiguousarray(self.offsets, np.int64))
 
     def to_arrow(self) -> pyarrow.ListArray | pyarrow.LargeListArray:
         """An Arrow list array over the same ids: no copy of the ids.

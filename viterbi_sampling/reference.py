@@ -158,7 +158,7 @@ def few_paths(part: Sequence[Edge], start: int, end: int, most: int) -> list[Pat
 
 
 def at_once(paths: Sequence[Path], alpha: float, uniforms: Uniforms) -> Path:
-    """One of a few paths: the one into whose bracket of the cumulative law the uniform falls; a single one needs none."""
+    """One of a few paths: that into whose bracket of the cumulative law the uniform falls; a single one needs none."""
     if len(paths) == 1:
         return paths[0]
     scores = [alpha * math.fsum(edge.score for edge in path) for path in paths]

@@ -1,5 +1,20 @@
 from collections.abc import Iterable
 
+from viterbi_sampling.engine.encoder import Encoder, WeightTable
 from viterbi_sampling.engine.rows import Rows
 
 def rows_of(texts: Iterable[str | bytes]) -> Rows: ...
+def encode(encoder: Encoder, text: str | bytes, prefix_id: int = -1, suffix_id: int = -1) -> list[int] | None: ...
+def sample(
+    encoder: Encoder,
+    text: str | bytes,
+    algorithm: str,
+    number: int,
+    alpha: float,
+    weights: WeightTable,
+    seed: int,
+    index: int,
+    draw: int,
+    prefix_id: int = -1,
+    suffix_id: int = -1,
+) -> list[int] | None: ...

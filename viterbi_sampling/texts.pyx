@@ -1,9 +1,13 @@
-"""The texts of a call as rows for the engine: str through its UTF-8 view, bytes in place, nothing copied."""
+"""The texts of a call for the engine: str through its UTF-8 view, bytes in place, nothing copied."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_GET_LENGTH
-from libc.stdint cimport uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.string cimport memset
 
+from viterbi_sampling.engine.choices cimport VITERBI, Algorithm
+from viterbi_sampling.engine.driver cimport Job, ids_of_one
+from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.rows cimport Rows
 
 cdef extern from "Python.h":
@@ -34,3 +38,57 @@ def rows_of(texts not None):
         rows.sizes[i] = size
         rows.total += size
     return rows
+
+
+cdef enum:
+    LONG_TEXT = 1 << 17         # what takes so long that it should be open to an interrupt
+
+
+cdef const uint8_t* utf8_of(text, Py_ssize_t* size) except NULL:
+    """The UTF-8 of a text, which lives as long as the text."""
+    if isinstance(text, str):
+        return <const uint8_t*>PyUnicode_AsUTF8AndSize(text, size)
+    if isinstance(text, bytes):
+        size[0] = PyBytes_GET_SIZE(text)
+        return <const uint8_t*>PyBytes_AS_STRING(text)
+    raise TypeError(f"text must be str or UTF-8 bytes, not {type(text).__name__}")
+
+
+cdef tuple VITERBI_KEY = ("viterbi", 0.0)
+
+
+def encode(Encoder encoder not None, text, int32_t prefix_id=-1, int32_t suffix_id=-1):
+    """The ids of the best segmentation of one text; None for a long text, which driver.run is for."""
+    cdef Job job
+    cdef Py_ssize_t size
+    cdef const uint8_t* data = utf8_of(text, &size)
+    if size > LONG_TEXT:
+        return None
+    memset(&job, 0, sizeof(Job))
+    job.algorithm = VITERBI
+    job.prefix_id = prefix_id
+    job.suffix_id = suffix_id
+    return ids_of_one(encoder, &job, VITERBI_KEY, data, size)
+
+
+def sample(Encoder encoder not None, text, str algorithm, int number, double alpha, weights, uint64_t seed, uint64_t index,
+           uint64_t draw, int32_t prefix_id=-1, int32_t suffix_id=-1):
+    """The ids of a random segmentation of one text, as `encode`. `number` is that of the algorithm."""
+    cdef Job job
+    cdef Py_ssize_t size
+    cdef const uint8_t* data = utf8_of(text, &size)
+    cdef const double[::1] values = weights[0]
+    cdef const int32_t[::1] exponents = weights[1]
+    if size > LONG_TEXT:
+        return None
+    memset(&job, 0, sizeof(Job))
+    job.algorithm = <Algorithm>number
+    job.weights.alpha = alpha
+    job.weights.values = &values[0]
+    job.weights.exponents = &exponents[0] if exponents is not None else NULL
+    job.seed = seed
+    job.first_index = index
+    job.first_draw = draw
+    job.prefix_id = prefix_id
+    job.suffix_id = suffix_id
+    return ids_of_one(encoder, &job, (algorithm, alpha), data, size)

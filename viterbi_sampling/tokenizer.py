@@ -36,7 +36,9 @@ from viterbi_sampling.lattice import Lattice, Marginals
 from viterbi_sampling.model import Model, NormalizerRules, Pieces, PieceType
 from viterbi_sampling.segmentations import best_segmentations, different_segmentations, log_probability
 from viterbi_sampling.tables import decoder_of, encoder_of
+from viterbi_sampling.texts import encode as encode_text
 from viterbi_sampling.texts import rows_of
+from viterbi_sampling.texts import sample as sample_text
 
 if TYPE_CHECKING:
     from viterbi_sampling.engine.encoder import WeightTable
@@ -233,8 +235,11 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5}).encode("abb")
         [2, 1]
         """
-        ids, _, _ = run(self._encoder, one_row(text), **self._ends(add_bos, add_eos))
-        return ids.tolist()  # type: ignore[no-any-return]
+        prefix_id, suffix_id = self._ends(add_bos, add_eos)
+        ids = encode_text(self._encoder, text, prefix_id, suffix_id)
+        if ids is None:
+            return self.encode_batch([text], add_bos=add_bos, add_eos=add_eos, num_threads=1).to_list()[0]
+        return ids
 
     def tokenize(self, text: Text) -> list[str]:
         """The pieces of the best segmentation; joined, they are the normalized text.
@@ -271,12 +276,14 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0}).encode_batch(["ab", "a"]).to_list()
         [[0, 1], [0]]
         """
+        prefix_id, suffix_id = self._ends(add_bos, add_eos)
         ids, offsets, spans = run(
             self._encoder,
             rows_of(sequence_of(texts)),
             with_spans=with_offsets,
             num_threads=thread_count(num_threads),
-            **self._ends(add_bos, add_eos),
+            prefix_id=prefix_id,
+            suffix_id=suffix_id,
         )
         return Batch(ids, offsets, spans)
 
@@ -335,15 +342,34 @@ class Tokenizer:
         [(0, 1, 1), (2, 1)]
         """
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
-        ids, _, _ = run(
+        prefix_id, suffix_id = self._ends(add_bos, add_eos)
+        ids = None
+        if nbest_size is None:
+            ids = sample_text(
+                self._encoder,
+                text,
+                algorithm,
+                ALGORITHMS[algorithm],
+                parameters["alpha"],
+                parameters["weights"],
+                parameters["seed"],
+                word(index, "index"),
+                word(draw, "draw"),
+                prefix_id,
+                suffix_id,
+            )
+        if ids is not None:
+            return ids
+        array, _, _ = run(
             self._encoder,
             one_row(text),
             first_index=word(index, "index"),
             first_draw=word(draw, "draw"),
+            prefix_id=prefix_id,
+            suffix_id=suffix_id,
             **parameters,
-            **self._ends(add_bos, add_eos),
         )
-        return ids.tolist()  # type: ignore[no-any-return]
+        return array.tolist()  # type: ignore[no-any-return]
 
     def sample_with_offsets(
         self,
@@ -399,6 +425,7 @@ class Tokenizer:
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
         if with_log_probs and algorithm == "viterbi_sampling":
             raise ValueError("with_log_probs: the probability of a sample of 'viterbi_sampling' has no closed form")
+        prefix_id, suffix_id = self._ends(add_bos, add_eos)
         rows = rows_of(sequence_of(texts))
         first, indices = indices_of(index, rows.count)
         log_probs = np.empty(rows.count * draws, np.float64) if with_log_probs else None
@@ -412,7 +439,8 @@ class Tokenizer:
             with_spans=with_offsets,
             num_threads=thread_count(num_threads),
             **parameters,
-            **self._ends(add_bos, add_eos),
+            prefix_id=prefix_id,
+            suffix_id=suffix_id,
         )
         return Batch(ids, offsets, spans, log_probs)
 
@@ -582,12 +610,13 @@ class Tokenizer:
                 self._weights.popitem(last=False)
         return table
 
-    def _ends(self, add_bos: bool, add_eos: bool) -> dict[str, Any]:
+    def _ends(self, add_bos: bool, add_eos: bool) -> tuple[int, int]:
+        """The ids to set around a segmentation, -1 for none."""
         if add_bos and self._bos_id is None:
             raise ValueError(f"add_bos: the model has no control piece {self._model.bos_piece!r}")
         if add_eos and self._eos_id is None:
             raise ValueError(f"add_eos: the model has no control piece {self._model.eos_piece!r}")
-        return {"prefix_id": self._bos_id if add_bos else -1, "suffix_id": self._eos_id if add_eos else -1}
+        return self._bos_id if add_bos else -1, self._eos_id if add_eos else -1  # type: ignore[return-value]
 
     def _pieces(self, ids: list[int], unknown: list[bytes | None]) -> list[str]:
         pieces = self._model.pieces

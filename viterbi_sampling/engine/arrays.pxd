@@ -1,4 +1,6 @@
-# Memory that the engine filled, as numpy arrays, without a copy.
+# What the engine filled, for Python: its memory as numpy arrays, without a copy, or its numbers as lists.
+
+from libc.stdint cimport int32_t
 
 cdef class Memory:
     cdef void* data
@@ -7,3 +9,6 @@ cdef class Memory:
 # A one-dimensional numpy array over the first `size` bytes of malloc's memory, which it owns from now on: the pointer to
 # it, which lies at `place`, becomes NULL.
 cdef object array_from(void* place, size_t size, object dtype)
+
+# A list of int. Those of ids are shared among all lists: making an int object for each would take most of the time.
+cdef list list_from(const int32_t* values, size_t count)

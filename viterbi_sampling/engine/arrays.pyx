@@ -1,10 +1,52 @@
-"""Memory that the engine filled, as numpy arrays, without a copy."""
+"""What the engine filled, for Python: its memory as numpy arrays, without a copy, or its numbers as lists."""
 
 from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
 
 import numpy as np
+
+cdef extern from *:
+    """
+    // A list of the numbers; those that `shared`, the list of 0, 1, ..., has are taken from it. NULL with an exception.
+    static PyObject* viterbi_sampling_list(PyObject* shared, const int* values, Py_ssize_t count) {
+        Py_ssize_t most = PyList_GET_SIZE(shared), i;
+        PyObject* list = PyList_New(count);
+        if (list == NULL)
+            return NULL;
+        for (i = 0; i < count; i++) {
+            PyObject* number;
+            if ((size_t)(Py_ssize_t)values[i] < (size_t)most) {
+                number = PyList_GET_ITEM(shared, values[i]);
+                Py_INCREF(number);
+            }
+            else if ((number = PyLong_FromLong(values[i])) == NULL) {
+                Py_DECREF(list);
+                return NULL;
+            }
+            PyList_SET_ITEM(list, i, number);
+        }
+        return list;
+    }
+    """
+    list number_list "viterbi_sampling_list"(list shared, const int32_t* values, Py_ssize_t count)
+
+cdef enum:
+    MOST_SHARED = 1 << 20       # more than vocabularies have
+
+cdef list shared = list(range(1 << 12))     # 0, 1, ...: grows with the ids that are met
+
+
+cdef int share(const int32_t* values, size_t count) except -1:
+    """See to it that these numbers are shared."""
+    cdef int32_t greatest = 0
+    cdef size_t i
+    for i in range(count):
+        greatest = max(greatest, values[i])
+    if len(shared) <= greatest < MOST_SHARED:
+        shared.extend(range(len(shared), greatest + 1))
+    return 0
 
 
 cdef class Memory:
@@ -30,3 +72,21 @@ cdef object array_from(void* place, size_t size, object dtype):
     if fitted != NULL:
         memory.data = fitted
     return np.frombuffer(memory, dtype)
+
+
+cdef list list_from(const int32_t* values, size_t count):
+    share(values, count)
+    return number_list(shared, values, count)
+
+
+def lists(const int32_t[::1] values, const int64_t[::1] offsets):
+    """values[offsets[i]:offsets[i + 1]] as a list of int, for each i. IndexError where offsets fall or lead outside."""
+    cdef Py_ssize_t i, count = offsets.shape[0] - 1
+    cdef const int32_t* data = &values[0] if values.shape[0] else NULL
+    cdef list result = []
+    share(data, values.shape[0])
+    for i in range(count):
+        if not 0 <= offsets[i] <= offsets[i + 1] <= values.shape[0]:
+            raise IndexError(f"offsets[{i}:{i + 2}] = {offsets[i]}, {offsets[i + 1]} are no bounds in {values.shape[0]} values")
+        result.append(number_list(shared, data + offsets[i], offsets[i + 1] - offsets[i]))
+    return result

@@ -1,6 +1,6 @@
 # The batch driver: rows of texts in, ids out.
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from viterbi_sampling.engine.buffer cimport Ints
 from viterbi_sampling.engine.choices cimport Algorithm, Weights
@@ -52,3 +52,7 @@ cdef class Worker:
     cdef int run_text(self, Py_ssize_t row) noexcept nogil
     cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil
     cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil
+
+# The ids of one path over one text, by any algorithm but NBEST, without what a batch needs. `key`: what a workspace is
+# kept for. Not to be interrupted.
+cdef list ids_of_one(Encoder encoder, Job* job, tuple key, const uint8_t* data, size_t size)

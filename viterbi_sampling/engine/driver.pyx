@@ -14,19 +14,19 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
-from viterbi_sampling.engine.arrays cimport array_from
-from viterbi_sampling.engine.buffer cimport CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Sum
+from viterbi_sampling.engine.arrays cimport array_from, list_from
+from viterbi_sampling.engine.buffer cimport CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Sum
 from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path
 from viterbi_sampling.engine.lattice cimport Vocabulary
-from viterbi_sampling.engine.normalizer cimport normalize
+from viterbi_sampling.engine.normalizer cimport Rules, normalize
 from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
-from viterbi_sampling.engine.stream cimport STREAM_WORDS, stream_next, stream_start
-from viterbi_sampling.engine.tokens cimport Spelling, add_token
+from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_next, stream_start
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_token
 from viterbi_sampling.engine.viterbi cimport viterbi_double, viterbi_single
 from viterbi_sampling.engine.words cimport Table
 from viterbi_sampling.engine.workspace cimport Workspace
@@ -35,6 +35,7 @@ ALGORITHMS = {"viterbi": VITERBI, "perfect": PERFECT, "ffbs": FFBS, "viterbi_sam
 
 cdef enum:
     BYTES_A_THREAD = 1 << 17        # less work than this is not worth a thread
+    BYTES_WITH_LOCK = 1 << 12       # less work than this is done before the interpreter lock would be given away
     BYTES_UNWATCHED = 1 << 25       # more work than this runs beside the main thread, which watches for Ctrl-C
 
 
@@ -143,7 +144,7 @@ def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi
         worker.word_count = <int>words.shape[0]
     worker.work()
     worker.raise_for_status()
-    ids = encoder.numbers(worker.tokens.ids.data, worker.tokens.ids.size)
+    ids = list_from(worker.tokens.ids.data, worker.tokens.ids.size)
     pieces = []
     for k in range(<Py_ssize_t>worker.tokens.ids.size):
         piece = None
@@ -212,6 +213,58 @@ def join(workers, bint with_spans):
                     memcpy(&span_view[2 * at], worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t))
             at += worker.tokens.ids.size
     return ids, spans.reshape(-1, 2) if with_spans else None
+
+
+cdef int decide(const Job* job, const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling,
+                bint single_precision, const Bytes* text, Stream* stream, Table* known, Scratch* scratch, Tokens* out,
+                Sum* log_prob) noexcept nogil:
+    """Add the tokens of one path over a normalized text by any algorithm but NBEST."""
+    cdef int32_t size = <int32_t>text.size
+    if size == 0:
+        return OK
+    if job.algorithm != VITERBI:
+        return sample(job.algorithm, vocabulary, cuts, &job.weights, spelling, text.data, size, stream, known, scratch, out,
+                      log_prob)
+    if single_precision:
+        return viterbi_single(vocabulary, cuts, spelling, text.data, size, known, scratch, out)
+    return viterbi_double(vocabulary, spelling, text.data, size, scratch, out)
+
+
+cdef int decide_one(const Job* job, const Rules* rules, const Vocabulary* vocabulary, const CutTable* cuts,
+                    const Spelling* spelling, bint single_precision, const uint8_t* data, size_t size, Bytes* normalized,
+                    Stream* stream, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
+    """The tokens of one path over one text, in `out`."""
+    cdef int status = normalize(rules, data, size, normalized, NULL)
+    out.ids.size = 0
+    out.after_unknown = False
+    if status == OK and job.prefix_id >= 0 and not add_token(out, job.prefix_id, 0, 0):
+        status = NO_MEMORY
+    if status == OK:
+        stream_start(stream, job.seed, job.first_index, job.first_draw)
+        status = decide(job, vocabulary, cuts, spelling, single_precision, normalized, stream, known, scratch, out, NULL)
+    if status == OK and job.suffix_id >= 0 and not add_token(out, job.suffix_id, 0, 0):
+        status = NO_MEMORY
+    return status
+
+
+cdef list ids_of_one(Encoder encoder, Job* job, tuple key, const uint8_t* data, size_t size):
+    cdef Workspace space = encoder.borrow(key)
+    cdef int status
+    job.cancelled = 0
+    space.scratch.cancelled = &job.cancelled
+    if size < BYTES_WITH_LOCK:
+        status = decide_one(job, &encoder.normalizer.rules, &encoder.vocabulary, &encoder.cuts.table, &encoder.spelling,
+                            encoder.single_precision, data, size, &space.normalized, &space.stream, &space.table,
+                            &space.scratch, &space.tokens)
+    else:
+        with nogil:
+            status = decide_one(job, &encoder.normalizer.rules, &encoder.vocabulary, &encoder.cuts.table,
+                                &encoder.spelling, encoder.single_precision, data, size, &space.normalized, &space.stream,
+                                &space.table, &space.scratch, &space.tokens)
+    raise_for_status(status, 0)
+    ids = list_from(space.tokens.ids.data, space.tokens.ids.size)
+    encoder.give_back(key, space)
+    return ids
 
 
 cdef class Worker:
@@ -290,34 +343,23 @@ cdef class Worker:
     cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil:
         """Add the tokens of one path over the normalized text."""
         cdef Job* job = self.job
-        cdef const Vocabulary* vocabulary = &self.encoder.vocabulary
-        cdef const CutTable* cuts = &self.encoder.cuts.table
-        cdef const Spelling* spelling = &self.encoder.spelling
-        cdef Table* known = &self.space.table
-        cdef Scratch* scratch = &self.space.scratch
-        cdef const uint8_t* text = self.space.normalized.data
-        cdef int32_t size = <int32_t>self.space.normalized.size
-        cdef uint64_t index
+        cdef uint64_t index = job.indices[row] if job.indices != NULL else job.first_index + <uint64_t>row
         cdef Sum log_prob
         cdef Sum* wanted = &log_prob if self.log_probs != NULL else NULL
-        cdef int status = OK
+        cdef int status
         log_prob.value = log_prob.rest = 0
-        if job.algorithm == VITERBI:
-            if self.encoder.single_precision:
-                return viterbi_single(vocabulary, cuts, spelling, text, size,
-                                      known, scratch, &self.tokens)
-            return viterbi_double(vocabulary, spelling, text, size, scratch, &self.tokens)
-        index = job.indices[row] if job.indices != NULL else job.first_index + <uint64_t>row
-        stream_start(&self.stream, job.seed, index, job.first_draw + <uint64_t>draw)
-        if self.word_count:
-            memcpy(self.stream.words, self.words, self.word_count * sizeof(uint64_t))
-            self.stream.filled = self.word_count
-        if size and job.algorithm == NBEST:
-            status = draw_path(&self.paths, job.weights.alpha, stream_next(&self.stream), spelling,
-                               vocabulary.lengths, text, &self.tokens, wanted)
-        elif size:
-            status = sample(job.algorithm, vocabulary, cuts, &job.weights, spelling, text,
-                            size, &self.stream, known, scratch, &self.tokens, wanted)
+        if job.algorithm != VITERBI:
+            stream_start(&self.stream, job.seed, index, job.first_draw + <uint64_t>draw)
+            if self.word_count:
+                memcpy(self.stream.words, self.words, self.word_count * sizeof(uint64_t))
+                self.stream.filled = self.word_count
+        if job.algorithm == NBEST and self.space.normalized.size:
+            status = draw_path(&self.paths, job.weights.alpha, stream_next(&self.stream), &self.encoder.spelling,
+                               self.encoder.vocabulary.lengths, self.space.normalized.data, &self.tokens, wanted)
+        else:
+            status = decide(job, &self.encoder.vocabulary, &self.encoder.cuts.table, &self.encoder.spelling,
+                            self.encoder.single_precision, &self.space.normalized, &self.stream, &self.space.table,
+                            &self.space.scratch, &self.tokens, wanted)
         if wanted != NULL:
             self.log_probs[row * job.draws + draw] = min(0.0, log_prob.value + log_prob.rest)
         return status

@@ -1,7 +1,5 @@
 # A model ready to run.
 
-from libc.stdint cimport int32_t
-
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Normalizer
@@ -20,7 +18,5 @@ cdef class Encoder:
     cdef object single_scores
     cdef readonly object lengths
     cdef readonly dict shelf    # workspaces that nobody has now: {(what they are for, alpha): [Workspace, ...]}
-    cdef list integers          # 0, 1, ..., one a token: objects that lists of ids share
-    cdef list numbers(self, const int32_t* values, size_t count)
     cdef Workspace borrow(self, tuple key)
     cdef int give_back(self, tuple key, Workspace workspace) except -1

@@ -1,13 +1,12 @@
 """Encoder: a model ready to run, and the workspaces for it that are kept from call to call."""
 
-from cpython.list cimport PyList_GET_ITEM, PyList_New, PyList_SET_ITEM
-from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 import numpy as np
 
+from viterbi_sampling.engine.arrays cimport list_from
 from viterbi_sampling.engine.choices cimport MOST_PATHS
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.normalizer cimport Normalizer
@@ -131,28 +130,13 @@ cdef class Encoder:
                                                       &tokens[0], <int32_t>tokens.shape[0], True)
             if not fits:
                 raise MemoryError()
-            return self.numbers(out.ids.data, out.ids.size)
+            return list_from(out.ids.data, out.ids.size)
         finally:
             free(out.ids.data)
 
     def weights(self, double alpha):
         """exp(alpha * score) of each token: (weights, exponents), see edge_weights."""
         return edge_weights(self.scores, alpha)
-
-    cdef list numbers(self, const int32_t* values, size_t count):
-        """Ids or tokens as a list of int, whose objects are shared: an int object a token would take most of the time."""
-        cdef Py_ssize_t most, i
-        cdef list integers = self.integers
-        if integers is None:
-            integers = self.integers = list(range(self.lengths.shape[0]))
-        most = len(integers)
-        result = PyList_New(count)
-        for i in range(<Py_ssize_t>count):
-            # -1 stands for an unknown character of a model without an unknown piece.
-            value = <object>PyList_GET_ITEM(integers, values[i]) if 0 <= values[i] < most else <int>values[i]
-            Py_INCREF(value)
-            PyList_SET_ITEM(result, i, value)
-        return result
 
     cdef Workspace borrow(self, tuple key):
         """A workspace for (what it is for, alpha): one that is on the shelf, or a new one."""

@@ -23,6 +23,7 @@ from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from viterbi_sampling.engine.arrays cimport list_from
 from viterbi_sampling.engine.buffer cimport (
     CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Ints, Sum, add, reserve, reserve_doubles, reserve_ints,
 )
@@ -657,7 +658,7 @@ def nbest(Encoder encoder not None, Rows rows not None, size_t count, bint as_to
                         &out, &encoder.spelling, encoder.vocabulary.lengths, space.normalized.data, 0, paths.composed.data,
                         <int32_t>paths.composed.size, paths.has_unknown):
                     raise MemoryError()
-                found.append((encoder.numbers(given.data, given.size), paths.score - loss_of(&paths, rank)))
+                found.append((list_from(given.data, given.size), paths.score - loss_of(&paths, rank)))
             PyErr_CheckSignals()
             if paths.found.size < until or until == count:
                 return found

@@ -1,10 +1,12 @@
 """Workspaces: the cache of words and the scratch that a thread takes for the time it runs, and gives back."""
 
+from libc.stdint cimport int32_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
 from viterbi_sampling.engine.buffer cimport Bytes
 from viterbi_sampling.engine.scratch cimport Scratch, scratch_free, scratch_memory
+from viterbi_sampling.engine.tokens cimport Tokens
 from viterbi_sampling.engine.words cimport Slot, table_free, table_start
 
 cdef enum:
@@ -25,6 +27,7 @@ cdef class Workspace:
         table_free(&self.table)
         scratch_free(&self.scratch)
         free(self.normalized.data)
+        free(self.tokens.ids.data)
 
     cdef int trim(self) except -1:
         self.scratch.cancelled = NULL
@@ -34,9 +37,12 @@ cdef class Workspace:
         if self.normalized.capacity > KEPT_BYTES:
             free(self.normalized.data)
             memset(&self.normalized, 0, sizeof(Bytes))
+        if self.tokens.ids.capacity * sizeof(int32_t) > KEPT_BYTES:
+            free(self.tokens.ids.data)
+            memset(&self.tokens, 0, sizeof(Tokens))
         return 0
 
     def memory(self):
         """Bytes in use."""
         return (self.table.count * sizeof(Slot) + self.table.arena.capacity + scratch_memory(&self.scratch)
-                + self.normalized.capacity)
+                + self.normalized.capacity + self.tokens.ids.capacity * sizeof(int32_t))
