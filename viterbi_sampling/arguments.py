@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import operator
 import os
-import secrets
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ from viterbi_sampling.texts import rows_of
 
 Text = str | bytes
 Texts = Iterable[Text]
-Seed = int | np.random.Generator | None
+Seed: TypeAlias = "int | np.random.Generator | None"  # a string: numpy.random is not imported for it
 
 
 def one_row(text: Text) -> Rows:
@@ -50,7 +49,9 @@ def thread_count(num_threads: int | None) -> int:
 
 def key_of_seed(seed: Seed) -> int:
     if seed is None:
-        return secrets.randbits(64)
+        return int.from_bytes(os.urandom(8), "little")
+    if isinstance(seed, int):
+        return word(seed, "seed")
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(0, 2**64, dtype=np.uint64))
     return word(seed, "seed")

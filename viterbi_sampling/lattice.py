@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +50,8 @@ class Lattice(NamedTuple):
 
     def to_svg(self, width: int = 34, height: int = 22) -> str:
         """A picture of the lattice as SVG: a column of `width` pixels a character, edges as arcs above the text."""
+        from html import escape  # rarely needed, and slow to import
+
         span = (self.end - self.start).astype(int)
         top = (int(span.max(initial=1)) + 1) * height
         total = (len(self.text) + 1) * width

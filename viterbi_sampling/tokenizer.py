@@ -8,8 +8,6 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -85,6 +83,8 @@ class Tokenizer:
         >>> len(Tokenizer.default()) > 1000
         True
         """
+        from importlib import resources  # slow to import
+
         return cls.from_bytes(resources.files("viterbi_sampling.data").joinpath(DEFAULT_MODEL).read_bytes())
 
     @classmethod
@@ -94,7 +94,8 @@ class Tokenizer:
         The format is told from the content. ModelError names the file and what is wrong with it;
         OSError where it cannot be read.
         """
-        data = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            data = file.read()
         try:
             return cls.from_bytes(data)
         except ModelError as error:
@@ -146,7 +147,8 @@ class Tokenizer:
         ModelError where the format cannot hold the model; nothing is written then.
         """
         data = formats.write(self._model, format)
-        Path(path).write_bytes(data)
+        with open(path, "wb") as file:
+            file.write(data)
 
     def __reduce__(self) -> tuple[Callable[..., Tokenizer], tuple[Any, ...]]:
         if self._model.source:

@@ -16,6 +16,7 @@ from viterbi_sampling.errors import ModelError
 
 cdef enum:
     BLOCK = 256
+    FEW_KEYS = 12
     OPEN_BLOCKS = 8         # blocks tried for a place before a new one is begun
     NO_PARENT = 0xFFFFFFFF
 
@@ -96,8 +97,26 @@ cdef int32_t split(Builder* b, int32_t* order, int32_t* scratch, const Pending* 
     `labels` receives the bytes, `bounds` where the keys of each begin (and the end of the last).
     """
     cdef int32_t counts[257]
-    cdef int32_t i, at, total = range_.low, distinct = 0
+    cdef int32_t i, at, key, total = range_.low, distinct = 0
     cdef int c
+    if range_.high - range_.low <= <int32_t>FEW_KEYS:
+        # Most ranges are small: sorted by insertion, without a look at all 256 bytes.
+        for i in range(range_.low, range_.high):
+            key = order[i]
+            c = b.text[b.starts[key] + range_.depth]
+            at = i
+            while at > range_.low and b.text[b.starts[order[at - 1]] + range_.depth] > c:
+                order[at] = order[at - 1]
+                at -= 1
+            order[at] = key
+        for i in range(range_.low, range_.high):
+            c = b.text[b.starts[order[i]] + range_.depth]
+            if distinct == 0 or labels[distinct - 1] != c:
+                labels[distinct] = <uint8_t>c
+                bounds[distinct] = i
+                distinct += 1
+        bounds[distinct] = range_.high
+        return distinct
     memset(counts, 0, sizeof(counts))
     for i in range(range_.low, range_.high):
         counts[b.text[b.starts[order[i]] + range_.depth]] += 1
