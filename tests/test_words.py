@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import re
 import string
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +102,39 @@ def test_generated_models_with_many_ties(pieces: dict[str, int], scale: float, t
 
     tokenizer, processor = both(edited(train(), edit))
     assert_same_ids(tokenizer, processor, [*texts, *(text * 40 for text in texts), *texts])
+
+
+@settings(max_examples=300)
+@given(
+    pieces=st.dictionaries(
+        st.from_regex(r"[ab]{1,4}|[ \n]?[ab]{1,3}", fullmatch=True), st.integers(-8, 0), min_size=3, max_size=10
+    ),
+    scale=st.sampled_from([1.0, 0.1, 1e-15, 1e12]),
+    restart=st.sampled_from(["never", "at_space", "after_newline"]),
+    covered=st.booleans(),
+    texts=st.lists(st.text("ab \n", max_size=60), min_size=1, max_size=6),
+)
+def test_double_precision_with_many_ties(
+    pieces: dict[str, int], scale: float, restart: str, covered: bool, texts: list[str]
+) -> None:
+    """Sums in double precision, begun anew where the model says, with and without an unknown character's edge."""
+    if restart == "after_newline":
+        pieces = {piece: score for piece, score in pieces.items() if "\n" not in piece} or {"a": -1}
+    unknown = -9 * scale if covered else None
+    bare = Tokenizer.from_pieces({piece: score * scale for piece, score in pieces.items()}, unk_score=unknown)
+    tokenizer = Tokenizer(replace(bare._model, restart=restart))
+    vocabulary = {piece: (i, score * scale) for i, (piece, score) in enumerate(pieces.items())}
+    for text in [*texts, *(text * 40 for text in texts), *texts]:
+        edges = ref.lattice(text, vocabulary, None if unknown is None else (len(pieces), unknown))
+        breaks = {"never": "(?!)", "at_space": " ", "after_newline": r"(?<=\n)(?!\n)"}
+        restarts = {place.start() for place in re.finditer(breaks[restart], text)}
+        try:
+            path = ref.viterbi(edges, len(text), restarts=restarts)
+        except KeyError:
+            with pytest.raises(ValueError, match="no segmentation"):
+                tokenizer.encode(text)
+        else:
+            assert tokenizer.encode(text) == ref.spell(path, text, len(pieces), len(pieces))
 
 
 @given(

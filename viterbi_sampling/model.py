@@ -78,7 +78,9 @@ class NormalizerRules:
 class Model:
     """A Unigram model, whatever file it came from.
 
-    `single_precision`: path scores are float32 sums, as in sentencepiece; otherwise float64.
+    `single_precision`: path scores are float32 sums, as in sentencepiece; otherwise float64. `restart`
+    says where the sums of the best path begin anew, which no piece may span: "never", "at_space"
+    (before each space), or "after_newline" (after each run of newlines).
     `unknown_score` is the score of the edge over one unknown character, or None where a text with
     an unknown character has no segmentation. `source` is the file's content, kept so that saving to
     the same format and pickling lose nothing.
@@ -95,6 +97,7 @@ class Model:
     unk_surface: str = " \u2047 "
     unknown_score: float | None = None
     single_precision: bool = True
+    restart: str = "never"
     source_format: str = ""
     source: bytes = field(default=b"", repr=False)
 

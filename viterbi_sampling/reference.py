@@ -24,7 +24,7 @@ e1 … en with probability Π F[start]·w / F[end], and all but F[0] / F[end of 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -100,11 +100,13 @@ def read_back(kept: Mapping[int, Edge], start: int, end: int) -> Path:
     return path[::-1]
 
 
-def viterbi(edges: Sequence[Edge], size: int, single_precision: bool = False) -> Path:
+def viterbi(edges: Sequence[Edge], size: int, single_precision: bool = False, restarts: Collection[int] = ()) -> Path:
     """The best path: scores are added from left to right, and only a strictly greater sum replaces.
 
     In single precision this is sentencepiece 0.2.3, with its rebase: where the best score at a
-    start leaves ±100,000, it is taken from the scores of all ends reached so far.
+    start leaves ±100,000, it is taken from the scores of all ends reached so far. In double precision
+    it is Hugging Face's tokenizers and BytePiece, whose sums begin anew at `restarts`: the pre-tokens
+    of the one, the lines of the other, which no edge passes over.
     """
     real: Callable[[float], np.floating] = np.float32 if single_precision else np.float64
     best: dict[int, np.floating] = {0: real(0.0)}
@@ -115,6 +117,8 @@ def viterbi(edges: Sequence[Edge], size: int, single_precision: bool = False) ->
             continue
         if edge.start != start:
             start = edge.start
+            if start in restarts:
+                best[start] = real(0.0)
             if single_precision and abs(best[start]) > REBASE:
                 offset = best[start]
                 for position in best:

@@ -66,6 +66,7 @@ def encoder_of(model: Model) -> Encoder:
         model.byte_fallback,
         model.byte_pieces() if model.byte_fallback else np.full(256, -1, np.int32),
         rules.escape_whitespaces,
+        model.restart,
     )
 
 

@@ -27,7 +27,7 @@ from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_next, stream_start
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_token
-from viterbi_sampling.engine.viterbi cimport viterbi_double, viterbi_single
+from viterbi_sampling.engine.viterbi cimport viterbi
 from viterbi_sampling.engine.words cimport Table
 from viterbi_sampling.engine.workspace cimport Workspace
 
@@ -225,9 +225,7 @@ cdef int decide(const Job* job, const Vocabulary* vocabulary, const CutTable* cu
     if job.algorithm != VITERBI:
         return sample(job.algorithm, vocabulary, cuts, &job.weights, spelling, text.data, size, stream, known, scratch, out,
                       log_prob)
-    if single_precision:
-        return viterbi_single(vocabulary, cuts, spelling, text.data, size, known, scratch, out)
-    return viterbi_double(vocabulary, spelling, text.data, size, scratch, out)
+    return viterbi(vocabulary, cuts, spelling, single_precision, text.data, size, known, scratch, out)
 
 
 cdef int decide_one(const Job* job, const Rules* rules, const Vocabulary* vocabulary, const CutTable* cuts,

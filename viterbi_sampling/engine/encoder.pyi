@@ -6,6 +6,7 @@ from viterbi_sampling.engine.normalizer import Normalizer
 from viterbi_sampling.engine.trie import Trie
 from viterbi_sampling.engine.workspace import Workspace
 
+RESTARTS: dict[str, int]
 WeightTable = tuple[npt.NDArray[np.float64] | None, npt.NDArray[np.int32] | None]
 
 def piece_trie(
@@ -39,6 +40,7 @@ class Encoder:
         byte_fallback: bool,
         byte_ids: npt.NDArray[np.int32],
         escape_whitespaces: bool,
+        restart: str = "never",
     ) -> None: ...
     def draw_at_once(self, paths: int) -> None: ...
     def normalize(self, text: bytes) -> bytes: ...

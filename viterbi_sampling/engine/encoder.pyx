@@ -9,6 +9,7 @@ import numpy as np
 from viterbi_sampling.engine.arrays cimport list_from
 from viterbi_sampling.engine.choices cimport MOST_PATHS
 from viterbi_sampling.engine.cuts cimport Cuts
+from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_SPACE, NEVER
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.tokens cimport Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, Trie
@@ -22,6 +23,9 @@ cdef enum:
     MOST_BYTES = 1 << 25
     SPACES_A_KEY = 64
     KEYS = 4
+
+
+RESTARTS = {"never": NEVER, "at_space": AT_SPACE, "after_newline": AFTER_NEWLINE}
 
 
 def piece_trie(const uint8_t[::1] text, const int64_t[::1] offsets, const int32_t[::1] ids, const float[::1] scores):
@@ -73,13 +77,18 @@ cdef class Encoder:
     def __init__(self, Normalizer normalizer not None, Trie trie not None, Cuts cuts not None,
                  const double[::1] scores not None, const float[::1] single_scores not None,
                  const int32_t[::1] lengths not None, bint single_precision, unknown_score, int32_t unknown_id,
-                 bint byte_fallback, const int32_t[::1] byte_ids, bint escape_whitespaces):
+                 bint byte_fallback, const int32_t[::1] byte_ids, bint escape_whitespaces, str restart="never"):
         """`scores`, `single_scores` and `lengths` have one entry a piece and one more for an unknown character.
 
         `scores` are for sampling, `single_scores` for decoding in single precision, `lengths` in bytes as the trie
         spells the pieces. `unknown_score` is None where unknown characters have no edge.
+        `restart` is one of RESTARTS: where the sums of the best path begin anew. No piece of the trie may span such
+        a place: hold an inner space ("at_space"), or a newline before another character ("after_newline").
         """
         cdef int i
+        if restart not in RESTARTS:
+            raise ValueError(f"restart must be one of {', '.join(RESTARTS)}, got {restart!r}")
+        self.vocabulary.restart = RESTARTS[restart]
         self.normalizer = normalizer
         self.trie = trie
         self.scores = np.ascontiguousarray(scores)

@@ -5,6 +5,11 @@ from libc.stdint cimport int32_t, uint8_t
 from viterbi_sampling.engine.buffer cimport Bytes
 from viterbi_sampling.engine.trie cimport Node
 
+cdef enum Restart:              # where the sums of the best path begin anew; no piece spans such a place
+    NEVER = 0
+    AT_SPACE = 1                # before each space: in each pre-token of Hugging Face's Metaspace
+    AFTER_NEWLINE = 2           # after each run of newlines: in each line of BytePiece
+
 cdef struct Vocabulary:
     const Node* nodes
     const double* scores        # of each token, the unknown one included
@@ -12,6 +17,7 @@ cdef struct Vocabulary:
     const int32_t* lengths      # bytes of each token; 0 for the unknown one
     int32_t unknown             # the token of an unknown character: one past the last piece; or NO_PIECE
     float unknown_score
+    Restart restart
     int at_once                 # parts of at most so many paths are sampled with one uniform: see choices.pyx
 
 cdef struct Edge:

@@ -1,30 +1,34 @@
 """The best path: the plain pass, and the same answer from a cache of words.
 
 The plain pass adds scores from left to right and replaces only by a strictly greater sum. In single
-precision it is sentencepiece's decoder to the last bit. The score that the path has at a cut is
-carried on, so that going from cut to cut changes no sum.
+precision it is sentencepiece's decoder to the last bit; in double precision, beginning anew where the
+vocabulary says, that of Hugging Face's tokenizers and of BytePiece. The score that the path has at a
+cut is carried on, so that going from cut to cut changes no sum.
 
-**Why a word from the cache is sentencepiece's to the last bit.** Let S be the score in single
-precision where the word begins, c its number of characters, A the greatest magnitude of a score
-among its edges, and B the best path over the word in exact arithmetic, better by `gap` than any other.
+**Why a word from the cache is the plain pass's to the last bit.** Let S be the rounded score where
+the word begins, u the unit roundoff (2^-24 in single precision, 2^-53 in double), c the word's number
+of positions, A the greatest magnitude of a score among its edges, and B the best path over the word in
+exact arithmetic, better by `gap` than any other.
 1. The pass keeps at each position the greatest rounded sum. Rounded addition is monotone, so the
    rounded sum of the path P that it ends with is at least that of B.
 2. A path has at most c edges, and no sum on the way exceeds |S| + R with R = c·A (but for rounding).
-   Each addition errs by at most 2^-24 of its result. So a rounded sum differs from the exact one by
-   less than E = c·(|S| + R)·2^-24, with 1 % for the rounding of the sums themselves.
+   Each addition errs by at most u of its result. So a rounded sum differs from the exact one by
+   less than E = c·(|S| + R)·u, with 1 % for the rounding of the sums themselves.
 3. Hence exact(P) >= exact(B) - 2E, and where gap > 2E, P = B.
-4. Where |S| + R stays below 100,000, no rebase happens inside the word.
-Each word is kept with `limit`, the |S| up to which 3 and 4 hold. Beyond it the plain pass decides
+4. `gap` is found in double precision, where it errs by less than 2·c·R·2^-53: in double precision as
+   much as the R in 2E allows for, so R counts twice there.
+5. Where |S| + R stays below 100,000, no rebase happens inside the word (in single precision).
+Each word is kept with `limit`, the |S| up to which 3 to 5 hold. Beyond it the plain pass decides
 the word from the true S, which is always at hand: one addition a token keeps it.
 """
 
 from libc.math cimport fabs, fabsf
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable
-from viterbi_sampling.engine.lattice cimport Vocabulary
+from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_SPACE, NEVER, Vocabulary
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, add_step, reserve_cells
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
@@ -32,17 +36,31 @@ from viterbi_sampling.engine.utf8 cimport char_length
 from viterbi_sampling.engine.words cimport Ahead, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, take
 
 cdef enum:
-    INLINE_TOKENS = 4
+    MOST_INLINE = 4             # tokens in a slot
 
-cdef struct Known:              # the payload of a slot
-    int32_t offset              # of the tokens and scores in the arena, where they are not here
+cdef struct Single:             # the payload of a slot, sums in single precision
+    int32_t offset              # of the word, then the tokens and scores, in the arena, where they are not here
     float limit
-    int32_t count
-    bint has_unknown
-    int32_t tokens[INLINE_TOKENS]
-    float scores[INLINE_TOKENS]
+    int16_t count
+    int16_t has_unknown
+    int32_t tokens[4]
+    float scores[4]
+
+cdef struct Double:             # the same, sums in double precision
+    int32_t offset
+    float limit
+    int16_t count
+    int16_t has_unknown
+    int32_t tokens[3]
+    double scores[3]
+
+ctypedef fused Known:
+    Single
+    Double
 
 cdef double REBASE = 100000.0
+cdef double UNREACHED = -1e300
+cdef double REACHED = -1e299        # all sums of paths are above, or too far down to be kept
 
 ctypedef fused real:
     float
@@ -159,12 +177,6 @@ cdef int plain_pass(const Vocabulary* vocabulary, const Spelling* spelling, cons
     return read_back(spelling, text, cut, size, scratch, out)
 
 
-cdef int viterbi_double(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t size,
-                        Scratch* scratch, Tokens* out) noexcept nogil:
-    cdef double total = 0
-    return plain_pass[double](vocabulary, spelling, text, 0, size, &total, scratch, out)
-
-
 # -- the cache -------------------------------------------------------------------------------------
 
 cdef inline void offer_both(Pair* to, const Pair* from_, double score, int32_t start, int32_t token) noexcept nogil:
@@ -179,24 +191,27 @@ cdef inline void offer_both(Pair* to, const Pair* from_, double score, int32_t s
         to.second = best
 
 
-cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t size, Pair* pairs,
+cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t size, bint single_precision, Pair* pairs,
                      double* greatest) noexcept nogil:
     """The best path over a word, in `pairs`, and by how much it is better than any other.
 
-    `greatest` receives the greatest magnitude of a score among the edges. Every character has an
-    edge of its own, so every position is reached.
+    `greatest` receives the greatest magnitude of a score among the edges.
     """
     cdef const Node* nodes = vocabulary.nodes
-    cdef int32_t at = 0, one, position, i
+    cdef int32_t at = 0, one, position, token, i
     cdef uint32_t node
     cdef bint single
+    cdef double score
     greatest[0] = 0
     for i in range(1, size + 1):
-        pairs[i].best = pairs[i].second = -1e300
+        pairs[i].best = pairs[i].second = UNREACHED
     pairs[0].best = 0
-    pairs[0].second = -1e300
+    pairs[0].second = UNREACHED
     while at < size:
         one = min(at + char_length(word[at]), size)
+        if pairs[at].best < REACHED:
+            at = one
+            continue
         single = False
         node = ROOT
         position = at
@@ -205,28 +220,37 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
             if node == ROOT:
                 break
             position += 1
-            if nodes[node].piece != NO_PIECE:
-                offer_both(&pairs[position], &pairs[at], nodes[node].score, at, nodes[node].piece)
-                greatest[0] = max(greatest[0], fabs(nodes[node].score))
+            token = nodes[node].piece
+            if token != NO_PIECE:
+                score = nodes[node].score if single_precision else vocabulary.scores[token]
+                offer_both(&pairs[position], &pairs[at], score, at, token)
+                greatest[0] = max(greatest[0], fabs(score))
                 single = single or position == one
-        if not single:
-            offer_both(&pairs[one], &pairs[at], vocabulary.unknown_score, at, vocabulary.unknown)
-            greatest[0] = max(greatest[0], fabs(vocabulary.unknown_score))
+        if not single and vocabulary.unknown != NO_PIECE:
+            score = vocabulary.unknown_score if single_precision else vocabulary.scores[vocabulary.unknown]
+            offer_both(&pairs[one], &pairs[at], score, at, vocabulary.unknown)
+            greatest[0] = max(greatest[0], fabs(score))
         at = one
     return pairs[size].best - pairs[size].second
 
 
-cdef Slot* learn(const Vocabulary* vocabulary, const uint8_t* word, int32_t size, Table* known, Slot* place,
-                 Pair* pairs) noexcept nogil:
-    """Keep the best path of a word of at most MAX_WORD bytes; its slot, or NULL where it is not kept."""
+cdef Slot* learn(const Vocabulary* vocabulary, const uint8_t* word, int32_t size, Table* known, Slot* place, Pair* pairs,
+                 Known* kind) noexcept nogil:
+    """Keep the best path of a word of at most MAX_WORD bytes; its slot, or NULL where it is not kept.
+
+    The type of `kind` tells the precision of the sums, here and below; nothing else of it counts.
+    """
     cdef double greatest, gap, reach, limit
-    cdef int32_t position, characters = 0, count = 0, i
+    cdef int32_t position, characters = 0, count = 0, inline_tokens, item, i
     cdef size_t head = 0
     cdef Known* entry
     cdef Slot* slot
     cdef int32_t* tokens
-    cdef float* scores
-    gap = best_two(vocabulary, word, size, pairs, &greatest)
+    cdef float* scores = NULL
+    cdef double* double_scores = NULL
+    gap = best_two(vocabulary, word, size, Known is Single, pairs, &greatest)
+    if pairs[size].best < REACHED:
+        return NULL
     for i in range(size):
         characters += (word[i] & 0xC0) != 0x80
     position = size
@@ -234,86 +258,138 @@ cdef Slot* learn(const Vocabulary* vocabulary, const uint8_t* word, int32_t size
         count += 1
         position = pairs[position].start
     reach = characters * greatest
-    limit = min(gap * 8388608.0 / (1.01 * characters), REBASE * 0.999) - reach
+    if Known is Single:
+        limit = min(gap * 8388608.0 / (1.01 * characters), REBASE * 0.999) - reach
+        inline_tokens = 4
+        item = 8
+    else:
+        limit = gap * 4503599627370496.0 / (1.01 * characters) - 2 * reach
+        inline_tokens = 3
+        item = 12
     if size > SHORT_WORD:
-        head = (size + 3) & ~3
-    slot = take(known, place, word, size, head + (8 * count if count > INLINE_TOKENS else 0))
+        head = (size + 7) & ~7
+    slot = take(known, place, word, size, head + (item * count if count > inline_tokens else 0))
     if slot == NULL:
         return NULL
     entry = <Known*>slot.payload
     entry.limit = <float>(limit * 0.999) if limit > 0 else 0
-    entry.count = count
+    entry.count = <int16_t>count
     entry.has_unknown = False
     memset(entry.scores, 0, sizeof(entry.scores))
-    if count > INLINE_TOKENS:
-        tokens = <int32_t*>(known.arena.data + entry.offset + head)
-        scores = <float*>(tokens + count)
-        entry.tokens[0] = <int32_t>(<uint8_t*>tokens - known.arena.data)
+    if count > inline_tokens:
+        entry.tokens[0] = entry.offset + <int32_t>head
+        if Known is Single:
+            scores = <float*>(known.arena.data + entry.tokens[0])
+            tokens = <int32_t*>(scores + count)
+        else:
+            double_scores = <double*>(known.arena.data + entry.tokens[0])
+            tokens = <int32_t*>(double_scores + count)
     else:
         tokens = entry.tokens
-        scores = entry.scores
+        if Known is Single:
+            scores = entry.scores
+        else:
+            double_scores = entry.scores
     position = size
     i = count
     while position > 0:
         i -= 1
         tokens[i] = pairs[position].token
-        scores[i] = vocabulary.single_scores[tokens[i]]
+        if Known is Single:
+            scores[i] = vocabulary.single_scores[tokens[i]]
+        else:
+            double_scores[i] = vocabulary.scores[tokens[i]]
         entry.has_unknown = entry.has_unknown or tokens[i] == vocabulary.unknown
         position = pairs[position].start
     return slot
 
 
-cdef int viterbi_single(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling,
-                        const uint8_t* text, int32_t size, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
+cdef inline bint begins_anew(const Vocabulary* vocabulary, const uint8_t* text, int32_t at) noexcept nogil:
+    """Whether the sum begins anew at a cut of the text."""
+    if vocabulary.restart == AT_SPACE:
+        return text[at] == 0x20
+    return at > 0 and text[at - 1] == 0x0A and text[at] != 0x0A
+
+
+cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling, const uint8_t* text,
+                       int32_t size, Table* known, Scratch* scratch, Tokens* out, Known* kind) noexcept nogil:
+    """The best path over a text, word by word."""
     cdef float total = 0
-    cdef int32_t at = 0, end, i, count
-    cdef int word
+    cdef double double_total = 0
+    cdef int32_t at = 0, end, i, count, inline_tokens = 4 if Known is Single else 3
+    cdef int word, status
     cdef Ahead ahead
     cdef Slot* slot
     cdef Slot* place
     cdef Known* entry
     cdef const int32_t* tokens
     cdef const float* scores
-    cdef int status
+    cdef const double* double_scores
+    cdef bint decided
     while at < size:
         look_ahead(cuts, known, text, size, at, &ahead)
         for word in range(ahead.count):
             end = ahead.ends[word]
+            if vocabulary.restart != NEVER and begins_anew(vocabulary, text, at):
+                total = 0
+                double_total = 0
             slot = NULL
             if end - at <= MAX_WORD:
                 slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
                 if slot == NULL:
-                    slot = learn(vocabulary, text + at, end - at, known, place, scratch.pairs)
+                    slot = learn(vocabulary, text + at, end - at, known, place, scratch.pairs, kind)
             if slot != NULL:
                 entry = <Known*>slot.payload
-                if fabsf(total) < entry.limit:
+                if Known is Single:
+                    decided = fabsf(total) < entry.limit
+                else:
+                    decided = fabs(double_total) < entry.limit
+                if decided:
                     count = entry.count
-                    if count <= INLINE_TOKENS:
+                    if count <= inline_tokens:
                         # All places are added and copied; those beyond `count` hold scores of 0, and are overwritten.
-                        for i in range(INLINE_TOKENS):
-                            total = entry.scores[i] + total
+                        for i in range(inline_tokens):
+                            if Known is Single:
+                                total = entry.scores[i] + total
+                            else:
+                                double_total = entry.scores[i] + double_total
                         if not entry.has_unknown and not out.with_spans:
-                            if not reserve_ints(&out.ids, out.ids.size + INLINE_TOKENS):
+                            if not reserve_ints(&out.ids, out.ids.size + MOST_INLINE):
                                 return NO_MEMORY
-                            memcpy(out.ids.data + out.ids.size, entry.tokens, INLINE_TOKENS * sizeof(int32_t))
+                            memcpy(out.ids.data + out.ids.size, entry.tokens, sizeof(entry.tokens))
                             out.ids.size += count
                             out.after_unknown = False
                             at = end
                             continue
                         tokens = entry.tokens
-                    else:
-                        tokens = <const int32_t*>(known.arena.data + entry.tokens[0])
-                        scores = <const float*>(tokens + count)
+                    elif Known is Single:
+                        scores = <const float*>(known.arena.data + entry.tokens[0])
+                        tokens = <const int32_t*>(scores + count)
                         for i in range(count):
                             total = scores[i] + total
+                    else:
+                        double_scores = <const double*>(known.arena.data + entry.tokens[0])
+                        tokens = <const int32_t*>(double_scores + count)
+                        for i in range(count):
+                            double_total = double_scores[i] + double_total
                     if not add_tokens(out, spelling, vocabulary.lengths, text, at, tokens, count, entry.has_unknown):
                         return NO_MEMORY
                     at = end
                     continue
-            status = plain_pass[float](vocabulary, spelling, text, at, end, &total, scratch, out)
+            if Known is Single:
+                status = plain_pass[float](vocabulary, spelling, text, at, end, &total, scratch, out)
+            else:
+                status = plain_pass[double](vocabulary, spelling, text, at, end, &double_total, scratch, out)
             if status != OK:
                 return status
             at = end
         if scratch.cancelled[0]:
             return CANCELLED
     return OK
+
+
+cdef int viterbi(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling, bint single_precision,
+                 const uint8_t* text, int32_t size, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
+    if single_precision:
+        return through_words[Single](vocabulary, cuts, spelling, text, size, known, scratch, out, NULL)
+    return through_words[Double](vocabulary, cuts, spelling, text, size, known, scratch, out, NULL)
