@@ -36,14 +36,17 @@ cdef extern from *:
     #include <intrin.h>
     #endif
     // The bytes of the word at `text`, when it ends within 15 bytes before an ASCII character that is no letter; 0 where
-    // it does not, or a character that is not ASCII comes first. 17 bytes can be read. `joined` has a flag for each pair
-    // of ASCII characters: no cut between them.
+    // it does not, or a character that is not ASCII comes first. 18 bytes can be read. `joined` has a flag for each pair
+    // of ASCII characters: no cut between them. A cut before a letter is passed over, but for one after a newline, where
+    // sums may begin anew.
     static inline int viterbi_sampling_short_word(const unsigned char* text, const unsigned char* joined) {
     #if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
         const std::uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
         std::uint64_t parts[2], lower, letters, stops;
         if (text[0] >= 0x80)
             return 0;
+        if (text[0] == 0x0A)
+            return text[1] < 0x80 && !joined[0x0A << 7 | text[1]];
         std::memcpy(parts, text + 1, 16);
         for (int i = 0; i < 2; i++) {
             lower = (parts[i] & ~tops) | (0x20 * ones);
@@ -60,6 +63,8 @@ cdef extern from *:
                     return 0;
                 if (!joined[text[at - 1] << 7 | text[at]])
                     return at <= 15 ? at : 0;
+                if (text[at] == 0x0A)
+                    return at < 15 && text[at + 1] < 0x80 && !joined[0x0A << 7 | text[at + 1]] ? at + 1 : 0;
             }
         }
     #endif
