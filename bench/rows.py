@@ -1,0 +1,364 @@
+"""The rows of bench/table.py: what is measured, beside what, and how many times better it has to be."""
+
+from __future__ import annotations
+
+import functools
+import lzma
+import os
+import random
+import string
+import tempfile
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import processes
+import sentencepiece
+
+from viterbi_sampling import Tokenizer
+from viterbi_sampling.benchmark.timing import CLOCKS, take_turns
+
+SHARED = Path(os.environ.get("VITERBI_SAMPLING_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
+T5, XLMR, LLMJP = "t5_base_32k", "xlmr_250k_rebuilt", "llmjp_v3.1_98k"
+ENGLISH, NOVELS, DOCS = "en_classics.md.txt.xz", "zh_four_novels.txt.xz", "zh_tidb_docs.md.txt.xz"
+JAPANESE_DOCS, CAT = "react_docs_ja.md.txt.xz", "ja_wagahaiwa_nekodearu.txt.xz"
+SHARE = 8
+"""What sentencepiece does slowly, it gets every eighth line for; its speed is counted for these."""
+
+NEW_WORDS_SHARE = 0.97
+"""'Nothing is slower' within what two measurements of the same thing differ by."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a row is measured: bytes of each text, turns, and the clock."""
+
+    size: int
+    repeats: int
+    clock: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came out of a row: two numbers in `unit`, and the lines whose ids differ (None: not compared)."""
+
+    ours: float
+    theirs: float
+    unit: str
+    lines: int
+    megabytes: float
+    differ: int | None = None
+    times: dict[str, list[float]] = field(default_factory=dict)
+    less_is_better: bool = False
+
+    @property
+    def ratio(self) -> float:
+        return self.theirs / self.ours if self.less_is_better else self.ours / self.theirs
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table."""
+
+    name: str
+    work: str
+    against: str
+    floor: float
+    aim: float
+    measure: Callable[[Settings], Measured]
+
+
+# -- models and texts ------------------------------------------------------------------------------
+
+
+@functools.cache
+def model_path(model: str) -> Path:
+    return SHARED / "models" / "sentencepiece" / f"{model}.model"
+
+
+@functools.cache
+def ours(model: str) -> Tokenizer:
+    return Tokenizer.from_file(model_path(model))
+
+
+@functools.cache
+def theirs(model: str) -> Any:
+    return sentencepiece.SentencePieceProcessor(model_file=str(model_path(model)))
+
+
+@functools.cache
+def text_of(corpus: str, size: int) -> str:
+    if corpus == "new words":
+        return new_words(size)
+    path = SHARED / "corpora" / corpus
+    with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
+        return file.read(size).decode("utf-8", "ignore")
+
+
+def new_words(size: int) -> str:
+    """Lines of ten words of random letters, of which none is likely to come twice."""
+    generator = random.Random(1)
+    lines, done = [], 0
+    while done < size:
+        words = ("".join(generator.choices(string.ascii_lowercase, k=generator.randint(7, 13))) for _ in range(10))
+        lines.append(" ".join(words))
+        done += len(lines[-1]) + 1
+    return "\n".join(lines)
+
+
+@functools.cache
+def lines_of(corpus: str, size: int) -> list[str]:
+    return text_of(corpus, size).split("\n")
+
+
+def megabytes(lines: list[str]) -> float:
+    return sum(len(line.encode("utf-8")) for line in lines) / 1e6
+
+
+@functools.cache
+def differing_lines(model: str, corpus: str, size: int) -> int:
+    """How many lines have other ids than sentencepiece's."""
+    lines = lines_of(corpus, size)
+    return sum(
+        a != b for a, b in zip(ours(model).encode_batch(lines).to_list(), theirs(model).encode(lines), strict=True)
+    )
+
+
+# -- works that are done in batches: the same against sentencepiece, and on two threads against one --------
+
+
+@dataclass(frozen=True)
+class BatchWork:
+    """A call of ours on `lines` with a number of threads, and sentencepiece's on `their_lines`."""
+
+    lines: list[str]
+    call: Callable[[int], object]
+    their_lines: list[str]
+    their_call: Callable[[], object]
+
+
+Batched = Callable[[str, str, int], BatchWork]
+
+
+def to_batch(model: str, corpus: str, size: int) -> BatchWork:
+    lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
+    return BatchWork(lines, lambda threads: tokenizer.encode_batch(lines, num_threads=threads),
+                     lines, lambda: peer.encode(lines, return_type="numpy", num_threads=1))  # fmt: skip
+
+
+def to_lists(model: str, corpus: str, size: int) -> BatchWork:
+    lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
+    return BatchWork(lines, lambda threads: tokenizer.encode_batch(lines, num_threads=threads).to_list(),
+                     lines, lambda: peer.encode(lines, num_threads=1))  # fmt: skip
+
+
+def one_text(model: str, corpus: str, size: int) -> BatchWork:
+    text, tokenizer, peer = text_of(corpus, size), ours(model), theirs(model)
+    return BatchWork([text], lambda threads: tokenizer.encode_batch([text], num_threads=threads),
+                     [text], lambda: peer.encode(text, return_type="numpy"))  # fmt: skip
+
+
+def sampling(alpha: float) -> Batched:
+    def work(model: str, corpus: str, size: int) -> BatchWork:
+        lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
+        some = lines[::SHARE]
+        options = {"enable_sampling": True, "nbest_size": -1, "alpha": alpha, "return_type": "numpy", "num_threads": 1}
+        return BatchWork(lines, lambda threads: tokenizer.sample_batch(lines, alpha=alpha, seed=1, num_threads=threads),
+                         some, lambda: peer.encode(some, **options))  # fmt: skip
+
+    return work
+
+
+def decoding(model: str, corpus: str, size: int) -> BatchWork:
+    lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
+    batch: Any = tokenizer.encode_batch(lines)
+    ids = batch.to_list()
+
+    def call(threads: int) -> object:
+        # One thread must do without the argument, which decode_batch may not have.
+        return tokenizer.decode_batch(batch, num_threads=threads) if threads > 1 else tokenizer.decode_batch(batch)
+
+    return BatchWork(lines, call, lines, lambda: peer.decode(ids, num_threads=1))
+
+
+def offsets(model: str, corpus: str, size: int) -> BatchWork:
+    lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
+    some = lines[::SHARE]
+    return BatchWork(lines, lambda threads: tokenizer.encode_batch(lines, with_offsets=True, num_threads=threads),
+                     some, lambda: peer.encode(some, return_type="offset_mapping", num_threads=1))  # fmt: skip
+
+
+def against_sentencepiece(work: Batched, model: str, corpus: str) -> Callable[[Settings], Measured]:
+    def measure(settings: Settings) -> Measured:
+        differ = differing_lines(model, corpus, settings.size)
+        pair = work(model, corpus, settings.size)
+        times = take_turns({"theirs": pair.their_call, "ours": lambda: pair.call(1)}, settings.repeats, settings.clock)
+        size, their_size = megabytes(pair.lines), megabytes(pair.their_lines)
+        speed, their_speed = size / min(times["ours"]), their_size / min(times["theirs"])
+        return Measured(speed, their_speed, "MB/s", len(pair.lines), size, differ, times)
+
+    return measure
+
+
+def two_threads(work: Batched, model: str, corpus: str) -> Callable[[Settings], Measured]:
+    def measure(settings: Settings) -> Measured:
+        pair = work(model, corpus, settings.size)
+        # The cores are shared and both have to be free at once for a moment: more turns.
+        times = take_turns({"theirs": lambda: pair.call(1), "ours": lambda: pair.call(2)}, 3 * settings.repeats)
+        size = megabytes(pair.lines)
+        return Measured(
+            size / min(times["ours"]), size / min(times["theirs"]), "MB/s", len(pair.lines), size, None, times
+        )
+
+    return measure
+
+
+# -- works of another shape ------------------------------------------------------------------------
+
+
+def line_by_line(settings: Settings) -> Measured:
+    """One call a line, so that what a call costs counts."""
+    lines = [line for line in lines_of(ENGLISH, settings.size) if 50 <= len(line) <= 300]
+    tokenizer, peer = ours(T5), theirs(T5)
+    differ = sum(tokenizer.encode(line) != peer.encode(line) for line in lines)
+    calls = {
+        "theirs": lambda: deque(map(peer.encode, lines), 0),
+        "ours": lambda: deque(map(tokenizer.encode, lines), 0),
+    }
+    times = take_turns(calls, settings.repeats, settings.clock)
+    speed = {name: megabytes(lines) / min(times[name]) for name in times}
+    return Measured(speed["ours"], speed["theirs"], "MB/s", len(lines), megabytes(lines), differ, times)
+
+
+def first_token(settings: Settings) -> Measured:
+    """In fresh processes: import, load, encode a line."""
+    times: dict[str, list[float]] = {"theirs": [], "ours": []}
+    libraries = {"theirs": "sentencepiece", "ours": "viterbi_sampling"}
+    ids = {}
+    for turn in range(2 * settings.repeats + 1):
+        for name, library in libraries.items():
+            result = processes.measure("first-token", library, model_path(XLMR))
+            ids[name] = result["ids"]
+            if turn:  # the first reads the files from the disk
+                times[name].append(1000 * result[settings.clock])
+    return Measured(
+        min(times["ours"]), min(times["theirs"]), "ms", 1, 0.0, int(ids["ours"] != ids["theirs"]), times, True
+    )
+
+
+def cold(model: str, corpus: str, alpha: float | None) -> Callable[[Settings], Measured]:
+    """The first pass of a new tokenizer over a text, beside its next ones."""
+
+    def measure(settings: Settings) -> Measured:
+        lines = lines_of(corpus, settings.size)
+        data = model_path(model).read_bytes()
+        times: dict[str, list[float]] = {"theirs": [], "ours": []}
+        for _ in range(settings.repeats):
+            tokenizer = Tokenizer.from_bytes(data)
+            call = encoding(tokenizer, lines, alpha)
+            encoding(tokenizer, lines[:1], alpha)()  # the weights of alpha belong to the tokenizer, not to the text
+            for name in ("ours", "theirs", "theirs"):
+                start = CLOCKS[settings.clock]()
+                call()
+                times[name].append(CLOCKS[settings.clock]() - start)
+        size = megabytes(lines)
+        return Measured(size / min(times["ours"]), size / min(times["theirs"]), "MB/s", len(lines), size, None, times)
+
+    return measure
+
+
+def encoding(tokenizer: Tokenizer, lines: list[str], alpha: float | None) -> Callable[[], Any]:
+    if alpha is None:
+        return lambda: tokenizer.encode_batch(lines, num_threads=1)
+    return lambda: tokenizer.sample_batch(lines, alpha=alpha, seed=1, num_threads=1)
+
+
+def new_words_row(model: str, alpha: float | None) -> Callable[[Settings], Measured]:
+    """Words that no cache has seen, by a tokenizer that keeps words and by one that does not."""
+
+    def measure(settings: Settings) -> Measured:
+        lines = lines_of("new words", settings.size)
+        data = model_path(model).read_bytes()
+        keeping, plain = Tokenizer.from_bytes(data), Tokenizer.from_bytes(data)
+        plain._encoder.keep_words(False)
+        calls = {"theirs": encoding(plain, lines, alpha), "ours": encoding(keeping, lines, alpha)}
+        ids = {name: call().to_list() for name, call in calls.items()}
+        differ = sum(a != b for a, b in zip(*ids.values(), strict=True))
+        ids.clear()
+        times = take_turns(calls, settings.repeats, settings.clock)
+        size = megabytes(lines)
+        return Measured(size / min(times["ours"]), size / min(times["theirs"]), "MB/s", len(lines), size, differ, times)
+
+    return measure
+
+
+def loaded_memory(of: Callable[[dict[str, Any]], int]) -> Callable[[Settings], Measured]:
+    def measure(settings: Settings) -> Measured:
+        results = [processes.measure("load", name, model_path(XLMR)) for name in ("viterbi_sampling", "sentencepiece")]
+        numbers = [of(result) / 1e6 for result in results]
+        return Measured(numbers[0], numbers[1], "MB", 1, 0.0, int(results[0]["ids"] != results[1]["ids"]), {}, True)
+
+    return measure
+
+
+def streaming(settings: Settings) -> Measured:
+    """What a loop over 1 GB holds at its end, beside what it held after its first fifth."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "text"
+        with text.open("wb") as file:
+            for corpus in (ENGLISH, NOVELS, "bible_mix.tsv.xz"):
+                with lzma.open(SHARED / "corpora" / corpus) as packed:
+                    while chunk := packed.read(1 << 20):
+                        file.write(chunk)
+        result = processes.measure("stream", "viterbi_sampling", model_path(T5), text)
+    early, late = (result["resident"][at] / 1e6 for at in (1, -1))
+    return Measured(late, early, "MB", 0, result["bytes"] / 1e6, None, {"resident": result["resident"]}, True)
+
+
+# -- the table -------------------------------------------------------------------------------------
+
+NUMPY, SAMPLING, LATER = "sentencepiece, to numpy", "sentencepiece, sampling", "later passes"
+BATCHED: list[tuple[str, str, str, Batched, str, str, float, float]] = [
+    ("t5-batch", "T5, English novels as lines, to a Batch", NUMPY, to_batch, T5, ENGLISH, 10, 20),
+    ("t5-lists", "the same to lists", "sentencepiece", to_lists, T5, ENGLISH, 6, 10),
+    ("t5-one-text", "the same as one text", NUMPY, one_text, T5, ENGLISH, 10, 20),
+    ("xlmr-en", "XLM-R, English novels", NUMPY, to_batch, XLMR, ENGLISH, 8, 15),
+    ("xlmr-zh-docs", "XLM-R, Chinese documentation", NUMPY, to_batch, XLMR, DOCS, 5, 10),
+    ("xlmr-ja-docs", "XLM-R, Japanese documentation", NUMPY, to_batch, XLMR, JAPANESE_DOCS, 5, 10),
+    ("xlmr-zh-novels", "XLM-R, Chinese novels", NUMPY, to_batch, XLMR, NOVELS, 3, 6),
+    ("llmjp-en", "llm-jp 98k, English novels", NUMPY, to_batch, LLMJP, ENGLISH, 3, 6),
+    ("llmjp-ja", "llm-jp 98k, a Japanese novel", NUMPY, to_batch, LLMJP, CAT, 3, 6),
+    ("t5-sample-0.1", "T5, English novels, sample, alpha 0.1", SAMPLING, sampling(0.1), T5, ENGLISH, 25, 50),
+    ("t5-sample-0.5", "the same, alpha 0.5", SAMPLING, sampling(0.5), T5, ENGLISH, 25, 50),
+    ("xlmr-sample-0.1", "XLM-R, Chinese novels, sample, alpha 0.1", SAMPLING, sampling(0.1), XLMR, NOVELS, 8, 16),
+    ("xlmr-sample-0.5", "the same, alpha 0.5", SAMPLING, sampling(0.5), XLMR, NOVELS, 8, 16),
+    ("t5-decode", "T5, decode a Batch", "sentencepiece, lists", decoding, T5, ENGLISH, 3, 6),
+    ("t5-offsets", "T5, English novels with offsets", "sentencepiece, offset_mapping", offsets, T5, ENGLISH, 5, 10),
+]  # fmt: skip
+
+ROWS = [
+    *(
+        Row(name, work, against, floor, aim, against_sentencepiece(batched, model, corpus))
+        for name, work, against, batched, model, corpus, floor, aim in BATCHED
+    ),
+    Row("t5-line-by-line", "T5, one `encode` a line of 50 to 300 characters", "sentencepiece", 4, 8, line_by_line),
+    *(
+        Row(f"threads-{name}", f"2 threads: {work}", "1 thread", 1.8, 1.95, two_threads(batched, model, corpus))
+        for name, work, _, batched, model, corpus, _, _ in BATCHED
+    ),
+    Row("first-token", "import, load the 250,000 pieces, encode a line", "sentencepiece", 2, 4, first_token),
+    Row("cold-t5", "T5, English novels, first pass", LATER, 0.5, 1, cold(T5, ENGLISH, None)),
+    Row("cold-xlmr", "XLM-R, Chinese novels, first pass", LATER, 0.5, 1, cold(XLMR, NOVELS, None)),
+    Row("cold-t5-sample", "T5, English novels, sample, first pass", LATER, 0.5, 1, cold(T5, ENGLISH, 0.1)),
+    Row("cold-xlmr-sample", "XLM-R, Chinese novels, sample, first pass", LATER, 0.5, 1, cold(XLMR, NOVELS, 0.1)),
+    Row("new-words", "T5, all words new", "without the cache", NEW_WORDS_SHARE, 1, new_words_row(T5, None)),
+    Row("new-words-sample", "T5, all words new, sample, alpha 0.1", "without the cache", NEW_WORDS_SHARE, 1,
+        new_words_row(T5, 0.1)),
+    Row("memory-load", "peak of a process that loads the 250,000 pieces", "sentencepiece", 1, 1,
+        loaded_memory(lambda found: found["peak"])),
+    Row("memory-load-alone", "the same without what the imports take", "sentencepiece", 1, 1,
+        loaded_memory(lambda found: found["peak"] - found["imported"])),
+    Row("memory-stream", "memory after 1 GB of lines", "after the first fifth", 0.95, 1, streaming),
+]  # fmt: skip

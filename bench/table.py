@@ -1,0 +1,125 @@
+"""The table of speeds that this project promises: each row beside sentencepiece or beside ourselves, with its floor.
+
+    python bench/table.py                          # all rows (some minutes)
+    python bench/table.py --list                   # their names
+    python bench/table.py --only 't5-*' --clock cpu --repeats 3
+    python bench/table.py --json out.json --markdown bench/RESULTS.md
+
+The two of a row take turns in one process and the best time of each counts. A ratio says how many times better ours
+is; a floor of 0.5 allows ours to be twice as slow. Ids are compared before a row is timed. Needs the folder of real
+models and texts, beside the project or where VITERBI_SAMPLING_SHARED points.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+from pathlib import Path
+
+import click
+from rows import ROWS, SHARED, Measured, Row, Settings
+
+from viterbi_sampling.benchmark.machine import described, environment
+
+
+def verdict(row: Row, measured: Measured) -> str:
+    if measured.ratio < row.floor:
+        return "below the floor"
+    return "aim reached" if measured.ratio >= row.aim else "floor holds"
+
+
+def cells(row: Row, measured: Measured) -> list[str]:
+    """A row of the table as it is shown."""
+    places = 2 if row.floor < 3 else 1
+    differ = {None: "", 0: "0"}.get(measured.differ, f"{measured.differ} of {measured.lines}")
+    speeds = [f"{speed:,.1f} {measured.unit}" for speed in (measured.ours, measured.theirs)]
+    marks = [f"{number:.{places}f} ×" for number in (measured.ratio, row.floor, row.aim)]
+    return [row.work, row.against, *speeds, *marks, verdict(row, measured), differ]
+
+
+HEADINGS = ["work", "against", "ours", "theirs", "ratio", "floor", "aim", "", "lines that differ"]
+
+
+def markdown(results: list[tuple[Row, Measured | str]], settings: Settings) -> str:
+    lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
+    for row, measured in results:
+        if isinstance(measured, str):
+            shown = [row.work, row.against, "–", "–", "–", f"{row.floor:g} ×", f"{row.aim:g} ×", measured, ""]
+        else:
+            shown = cells(row, measured)
+        lines.append("| " + " | ".join(shown) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def as_json(row: Row, measured: Measured | str) -> dict[str, object]:
+    known: dict[str, object] = {
+        "name": row.name, "work": row.work, "against": row.against, "floor": row.floor, "aim": row.aim,
+    }  # fmt: skip
+    if isinstance(measured, str):
+        return known | {"error": measured}
+    return known | vars(measured) | {"ratio": measured.ratio, "verdict": verdict(row, measured)}
+
+
+@click.command()
+@click.option("--only", multiple=True, help="Rows by name, * and ? allowed; may be given several times.")
+@click.option("--list", "listed", is_flag=True, help="Show the names of the rows.")
+@click.option("--megabytes", default=10.0, show_default=True, help="Of each text, its beginning.")
+@click.option("--repeats", default=5, show_default=True, help="Turns of each row, at least.")
+@click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True,
+              help="cpu: where others use the cores; rows of several threads are by wall always.")  # fmt: skip
+@click.option("--json", "json_path", type=click.Path(path_type=Path))
+@click.option("--markdown", "markdown_path", type=click.Path(path_type=Path))
+def main(
+    only: tuple[str, ...], listed: bool, megabytes: float, repeats: int, clock: str, json_path: Path | None,
+    markdown_path: Path | None,
+) -> None:  # fmt: skip
+    """Measure the table of promised speeds."""
+    chosen = [row for row in ROWS if not only or any(fnmatch.fnmatch(row.name, pattern) for pattern in only)]
+    if not chosen:
+        raise click.UsageError(f"no row is called {', '.join(only)}; --list shows the names")
+    if listed:
+        for row in chosen:
+            click.echo(f"{row.name:28} {row.work}")
+        return
+    if not SHARED.is_dir():
+        raise click.ClickException(f"no models and texts at {SHARED}; VITERBI_SAMPLING_SHARED can say where they are")
+    settings = Settings(int(megabytes * 1_000_000), repeats, clock)
+    where = environment(["sentencepiece"])
+    click.echo(f"{described(where)}; {clock} clock, best of {repeats} or more in turns")
+    click.echo(f"{'':28}{'ours':>14}{'theirs':>14}{'':7}{'ratio':>8}{'floor':>8}{'aim':>8}")
+    results: list[tuple[Row, Measured | str]] = []
+    for row in chosen:
+        try:
+            measured: Measured | str = row.measure(settings)
+        except Exception as error:  # a row that fails must not lose the others
+            measured = f"{type(error).__name__}: {error}"
+        results.append((row, measured))
+        if isinstance(measured, str):
+            click.echo(f"{row.name:28}{measured}")
+            continue
+        differ = f"; {measured.differ} of {measured.lines} lines DIFFER" if measured.differ else ""
+        click.echo(
+            f"{row.name:28}{measured.ours:14,.1f}{measured.theirs:14,.1f} {measured.unit:6}{measured.ratio:8.2f}"
+            f"{row.floor:8g}{row.aim:8g}  {verdict(row, measured)}{differ}"
+        )
+    if json_path is not None:
+        document = {"environment": where, "clock": clock, "repeats": repeats, "megabytes": megabytes,
+                    "rows": [as_json(*result) for result in results]}  # fmt: skip
+        json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    if markdown_path is not None:
+        head = (
+            "# Measured\n\n"
+            f"{described(where)}; {clock} clock, best of {repeats} or more, the two of a row in turns in one process.\n"
+            f"Of each text its first {megabytes:g} MB. Made by `python bench/table.py --markdown`, "
+            "which compares the ids first; sentencepiece gets every eighth line for what it does slowly "
+            "(sampling, offsets).\n\n"
+        )
+        markdown_path.write_text(head + markdown(results, settings), encoding="utf-8")
+    failed = sum(
+        isinstance(measured, str) or measured.ratio < row.floor or bool(measured.differ) for row, measured in results
+    )
+    click.echo(f"{len(results) - failed} of {len(results)} rows hold")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Speeds beside other libraries, in one process and in turns; what they give is compared first."""
