@@ -41,6 +41,17 @@ def test_cold_warm_and_mixed(bundled: Tokenizer, sample_lines: list[str]) -> Non
             assert warm.sample(line, **options) == bundled.sample(line, **options)  # type: ignore[arg-type]
 
 
+def test_words_kept_or_not(bundled: Tokenizer, sample_lines: list[str]) -> None:
+    """Without the cache, ids and samples are the same."""
+    plain = Tokenizer.default()
+    plain._encoder.keep_words(False)
+    lines = [*sample_lines, *words(200, 3), " ".join(words(300, 4)), "\n".join(sample_lines)]
+    assert plain.encode_batch(lines) == bundled.encode_batch(lines)
+    for algorithm in ALGORITHMS:
+        options = {"alpha": 0.3, "seed": 6, "algorithm": algorithm}
+        assert plain.sample_batch(lines, **options) == bundled.sample_batch(lines, **options)  # type: ignore[arg-type]
+
+
 def test_more_words_than_the_cache_holds() -> None:
     """Half a million new words empty the table several times."""
     tokenizer, processor = both(train())

@@ -121,6 +121,10 @@ cdef class Encoder:
         self.vocabulary.at_once = paths
         self.shelf = {}
 
+    def keep_words(self, bint wanted):
+        """Whether words are kept from now on. The result is the same; for tests, and to measure what keeping them gains."""
+        self.vocabulary.directly = not wanted
+
     def normalize(self, const uint8_t[::1] text):
         """The normalized text as bytes, spaces as the model spells them."""
         return self.normalizer.normalize(text)

@@ -18,6 +18,7 @@ cdef struct Vocabulary:
     int32_t unknown             # the token of an unknown character: one past the last piece; or NO_PIECE
     float unknown_score
     Restart restart
+    bint directly               # no word is looked up or kept
     int at_once                 # parts of at most so many paths are sampled with one uniform: see choices.pyx
 
 cdef struct Edge:

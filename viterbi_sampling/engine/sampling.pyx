@@ -168,6 +168,8 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
     cdef int32_t* target
     cdef int i, status
     cdef bint plain = not out.with_spans and log_prob == NULL, fits
+    if vocabulary.directly:
+        return sample_directly(algorithm, vocabulary, weights, spelling, text, 0, size, stream, scratch, out, log_prob)
     while at < size:
         look_ahead(cuts, known, text, size, at, &ahead)
         word = 0

@@ -388,8 +388,32 @@ cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const
     return OK
 
 
+cdef int directly(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t size,
+                  Scratch* scratch, Tokens* out, real zero) noexcept nogil:
+    """The best path over a text by the plain pass alone."""
+    cdef real total
+    cdef int32_t at = 0, end
+    cdef int status
+    while at < size:
+        end = size
+        if vocabulary.restart != NEVER:
+            end = at + 1
+            while end < size and not begins_anew(vocabulary, text, end):
+                end += 1
+        total = zero
+        status = plain_pass[real](vocabulary, spelling, text, at, end, &total, scratch, out)
+        if status != OK:
+            return status
+        at = end
+    return OK
+
+
 cdef int viterbi(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling, bint single_precision,
                  const uint8_t* text, int32_t size, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
+    if vocabulary.directly:
+        if single_precision:
+            return directly[float](vocabulary, spelling, text, size, scratch, out, 0)
+        return directly[double](vocabulary, spelling, text, size, scratch, out, 0)
     if single_precision:
         return through_words[Single](vocabulary, cuts, spelling, text, size, known, scratch, out, NULL)
     return through_words[Double](vocabulary, cuts, spelling, text, size, known, scratch, out, NULL)
