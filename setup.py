@@ -29,6 +29,7 @@ MODULES = (
     "engine.records",
     "engine.sampling",
     "engine.arrays",
+    "engine.pieces",
     "engine.workspace",
     "engine.encoder",
     "engine.kbest",

@@ -1,6 +1,7 @@
 from collections.abc import Iterable
 
 from viterbi_sampling.engine.encoder import Encoder, WeightTable
+from viterbi_sampling.engine.pieces import PieceStrings
 from viterbi_sampling.engine.rows import Rows
 
 def rows_of(texts: Iterable[str | bytes]) -> Rows: ...
@@ -18,3 +19,6 @@ def sample(
     prefix_id: int = -1,
     suffix_id: int = -1,
 ) -> list[int] | None: ...
+def annotate(
+    encoder: Encoder, strings: PieceStrings, text: str | bytes, as_bytes: bool = False
+) -> tuple[list[int], list[str] | list[bytes], list[tuple[int, int]]] | None: ...

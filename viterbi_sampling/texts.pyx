@@ -3,12 +3,17 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdlib cimport free
 from libc.string cimport memset
 
+from viterbi_sampling.engine.arrays cimport list_from, pairs_from
+from viterbi_sampling.engine.buffer cimport Ints
 from viterbi_sampling.engine.choices cimport VITERBI, Algorithm
-from viterbi_sampling.engine.driver cimport Job, ids_of_one
+from viterbi_sampling.engine.driver cimport Job, decide_text, ids_of_one
 from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.pieces cimport PieceStrings
 from viterbi_sampling.engine.rows cimport Rows
+from viterbi_sampling.engine.workspace cimport Workspace
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
@@ -92,3 +97,46 @@ def sample(Encoder encoder not None, text, str algorithm, int number, double alp
     job.prefix_id = prefix_id
     job.suffix_id = suffix_id
     return ids_of_one(encoder, &job, (algorithm, alpha), data, size)
+
+
+def annotate(Encoder encoder not None, PieceStrings strings not None, text, bint as_bytes=False):
+    """(ids, pieces, spans) of the best segmentation of one text; None for a long text, as `encode`.
+
+    The pieces are bytes or str as asked for; the spans are in characters of a str, in bytes of bytes.
+    """
+    cdef Job job
+    cdef Py_ssize_t size
+    cdef const uint8_t* data = utf8_of(text, &size)
+    cdef Ints origins
+    cdef Workspace space
+    cdef bint in_characters = isinstance(text, str) and PyUnicode_GET_LENGTH(text) != size
+    cdef list unknown = []
+    cdef int32_t* span
+    cdef int32_t position = 0, characters = 0
+    cdef size_t k
+    if size > LONG_TEXT:
+        return None
+    memset(&job, 0, sizeof(Job))
+    memset(&origins, 0, sizeof(Ints))
+    job.algorithm = VITERBI
+    job.prefix_id = job.suffix_id = -1
+    try:
+        space = decide_text(encoder, &job, VITERBI_KEY, data, size, &origins)
+        span = space.tokens.spans.data
+        for k in range(space.tokens.ids.size):
+            if space.tokens.ids.data[k] == strings.unknown_id:
+                unknown.append(encoder.visible(space.normalized.data[span[2 * k]:span[2 * k + 1]]))
+        for k in range(space.tokens.spans.size):
+            span[k] = origins.data[span[k]]
+            if in_characters:
+                while position < span[k]:       # positions never fall
+                    characters += (data[position] & 0xC0) != 0x80
+                    position += 1
+                span[k] = characters
+        ids = list_from(space.tokens.ids.data, space.tokens.ids.size)
+        pieces = strings.of(space.tokens.ids.data, space.tokens.ids.size, as_bytes, unknown, 0)
+        spans = pairs_from(span, space.tokens.ids.size)
+    finally:
+        free(origins.data)
+    encoder.give_back(VITERBI_KEY, space)
+    return ids, pieces, spans

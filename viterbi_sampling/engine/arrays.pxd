@@ -12,3 +12,6 @@ cdef object array_from(void* place, size_t size, object dtype)
 
 # A list of int. Those of ids are shared among all lists: making an int object for each would take most of the time.
 cdef list list_from(const int32_t* values, size_t count)
+
+# A list of `count` tuples of two int each.
+cdef list pairs_from(const int32_t* values, size_t count)

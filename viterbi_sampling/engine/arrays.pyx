@@ -29,8 +29,38 @@ cdef extern from *:
         }
         return list;
     }
+
+    // A list of tuples of two numbers each, from 2 * count numbers; NULL with an exception.
+    static PyObject* viterbi_sampling_pairs(PyObject* shared, const int* values, Py_ssize_t count) {
+        Py_ssize_t most = PyList_GET_SIZE(shared), i;
+        PyObject* list = PyList_New(count);
+        if (list == NULL)
+            return NULL;
+        for (i = 0; i < 2 * count; i++) {
+            PyObject* number;
+            if (i % 2 == 0) {
+                PyObject* pair = PyTuple_New(2);
+                if (pair == NULL) {
+                    Py_DECREF(list);
+                    return NULL;
+                }
+                PyList_SET_ITEM(list, i / 2, pair);
+            }
+            if ((size_t)(Py_ssize_t)values[i] < (size_t)most) {
+                number = PyList_GET_ITEM(shared, values[i]);
+                Py_INCREF(number);
+            }
+            else if ((number = PyLong_FromLong(values[i])) == NULL) {
+                Py_DECREF(list);
+                return NULL;
+            }
+            PyTuple_SET_ITEM(PyList_GET_ITEM(list, i / 2), i % 2, number);
+        }
+        return list;
+    }
     """
     list number_list "viterbi_sampling_list"(list shared, const int32_t* values, Py_ssize_t count)
+    list pair_list "viterbi_sampling_pairs"(list shared, const int32_t* values, Py_ssize_t count)
 
 cdef enum:
     MOST_SHARED = 1 << 20       # more than vocabularies have
@@ -77,6 +107,10 @@ cdef object array_from(void* place, size_t size, object dtype):
 cdef list list_from(const int32_t* values, size_t count):
     share(values, count)
     return number_list(shared, values, count)
+
+
+cdef list pairs_from(const int32_t* values, size_t count):
+    return pair_list(shared, values, count)
 
 
 def lists(const int32_t[::1] values, const int64_t[::1] offsets):

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
-from viterbi_sampling.engine.buffer cimport Ints
+from viterbi_sampling.engine.buffer cimport Bytes, Ints
 from viterbi_sampling.engine.choices cimport Algorithm, Weights
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.kbest cimport BestPaths
@@ -46,13 +46,22 @@ cdef class Worker:
     cdef int word_count
     cdef BestPaths paths        # of NBEST
     cdef bint keep_normalized
+    cdef bint with_unknown      # what the normalized text has at unknown tokens is kept:
+    cdef Bytes unknown          # ... one after the other,
+    cdef Ints unknown_ends      # ... and where each ends
+    cdef Tokens spanned         # of a row with unknown tokens
     cdef int status
     cdef Py_ssize_t failed_row
     cdef int run(self) noexcept nogil
     cdef int run_text(self, Py_ssize_t row) noexcept nogil
     cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil
+    cdef int keep_unknown(self, Py_ssize_t row, Py_ssize_t draw, size_t first) noexcept nogil
     cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil
 
-# The ids of one path over one text, by any algorithm but NBEST, without what a batch needs. `key`: what a workspace is
-# kept for. Not to be interrupted.
+# One path over one text, by any algorithm but NBEST, without what a batch needs. `key`: what a workspace is kept for.
+# Not to be interrupted. The workspace holds the tokens and the normalized text, and is to be given back; with `origins`
+# the tokens have spans, in the normalized text.
+cdef Workspace decide_text(Encoder encoder, Job* job, tuple key, const uint8_t* data, size_t size, Ints* origins)
+
+# The ids of such a path.
 cdef list ids_of_one(Encoder encoder, Job* job, tuple key, const uint8_t* data, size_t size)

@@ -23,6 +23,7 @@ def run(
     prefix_id: int = -1,
     suffix_id: int = -1,
     num_threads: int = 1,
+    unknown: list[bytes] | None = None,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32] | None]: ...
 def segment(
     encoder: Encoder,

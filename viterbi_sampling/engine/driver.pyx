@@ -15,7 +15,9 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from viterbi_sampling.engine.arrays cimport array_from, list_from
-from viterbi_sampling.engine.buffer cimport CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Sum
+from viterbi_sampling.engine.buffer cimport (
+    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, reserve_bytes, reserve_ints,
+)
 from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
@@ -70,11 +72,12 @@ cdef tuple key_of(str algorithm, double alpha):
 def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None),
         Py_ssize_t nbest_size=0, uint64_t seed=0, uint64_t first_index=0, indices=None, uint64_t first_draw=0,
         Py_ssize_t draws=1, bint with_spans=False, double[::1] log_probs=None, int32_t prefix_id=-1,
-        int32_t suffix_id=-1, int num_threads=1):
+        int32_t suffix_id=-1, int num_threads=1, list unknown=None):
     """Segment each row `draws` times: (ids, offsets, spans or None), row i·draws + j being draw j of text i.
 
     `spans` are positions in the given text, in characters or in bytes as the row says. `log_probs`, of the size
-    of the result, receives the log-probability of each path.
+    of the result, receives the log-probability of each path. To `unknown` is added what the normalized text has at
+    each token with the unknown id, in the order of the tokens, as bytes.
     """
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, first_index, indices, first_draw, draws,
                              prefix_id, suffix_id)
@@ -96,6 +99,7 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
         worker.sizes = &bounds[1]
         worker.log_probs = &log_probs[0] if log_probs is not None and log_probs.shape[0] else NULL
         worker.tokens.with_spans = with_spans
+        worker.with_unknown = unknown is not None
         worker.first = i
         done = 0
         while i < rows.count and (done < share or k == num_threads - 1):
@@ -111,6 +115,9 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
         encoder.give_back(key, worker.space)
     for worker in workers:
         worker.raise_for_status()
+    if unknown is not None:
+        for worker in workers:
+            worker.give_unknown(unknown)
     np.cumsum(offsets, out=offsets)
     ids, spans = join(workers, with_spans)
     return ids, offsets, spans
@@ -230,36 +237,43 @@ cdef int decide(const Job* job, const Vocabulary* vocabulary, const CutTable* cu
 
 cdef int decide_one(const Job* job, const Rules* rules, const Vocabulary* vocabulary, const CutTable* cuts,
                     const Spelling* spelling, bint single_precision, const uint8_t* data, size_t size, Bytes* normalized,
-                    Stream* stream, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
-    """The tokens of one path over one text, in `out`."""
-    cdef int status = normalize(rules, data, size, normalized, NULL)
-    out.ids.size = 0
+                    Ints* origins, Stream* stream, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
+    """The tokens of one path over one text, in `out`; their spans, if asked for, are in the normalized text."""
+    cdef int status = normalize(rules, data, size, normalized, origins)
+    out.ids.size = out.spans.size = 0
     out.after_unknown = False
     if status == OK and job.prefix_id >= 0 and not add_token(out, job.prefix_id, 0, 0):
         status = NO_MEMORY
     if status == OK:
         stream_start(stream, job.seed, job.first_index, job.first_draw)
         status = decide(job, vocabulary, cuts, spelling, single_precision, normalized, stream, known, scratch, out, NULL)
-    if status == OK and job.suffix_id >= 0 and not add_token(out, job.suffix_id, 0, 0):
+    cdef int32_t end = <int32_t>normalized.size
+    if status == OK and job.suffix_id >= 0 and not add_token(out, job.suffix_id, end, end):
         status = NO_MEMORY
     return status
 
 
-cdef list ids_of_one(Encoder encoder, Job* job, tuple key, const uint8_t* data, size_t size):
+cdef Workspace decide_text(Encoder encoder, Job* job, tuple key, const uint8_t* data, size_t size, Ints* origins):
     cdef Workspace space = encoder.borrow(key)
     cdef int status
     job.cancelled = 0
     space.scratch.cancelled = &job.cancelled
+    space.tokens.with_spans = origins != NULL
     if size < BYTES_WITH_LOCK:
         status = decide_one(job, &encoder.normalizer.rules, &encoder.vocabulary, &encoder.cuts.table, &encoder.spelling,
-                            encoder.single_precision, data, size, &space.normalized, &space.stream, &space.table,
-                            &space.scratch, &space.tokens)
+                            encoder.single_precision, data, size, &space.normalized, origins, &space.stream,
+                            &space.table, &space.scratch, &space.tokens)
     else:
         with nogil:
             status = decide_one(job, &encoder.normalizer.rules, &encoder.vocabulary, &encoder.cuts.table,
-                                &encoder.spelling, encoder.single_precision, data, size, &space.normalized, &space.stream,
-                                &space.table, &space.scratch, &space.tokens)
+                                &encoder.spelling, encoder.single_precision, data, size, &space.normalized, origins,
+                                &space.stream, &space.table, &space.scratch, &space.tokens)
     raise_for_status(status, 0)
+    return space
+
+
+cdef list ids_of_one(Encoder encoder, Job* job, tuple key, const uint8_t* data, size_t size):
+    cdef Workspace space = decide_text(encoder, job, key, data, size, NULL)
     ids = list_from(space.tokens.ids.data, space.tokens.ids.size)
     encoder.give_back(key, space)
     return ids
@@ -278,6 +292,10 @@ cdef class Worker:
         free(self.tokens.ids.data)
         free(self.tokens.spans.data)
         free(self.origins.data)
+        free(self.unknown.data)
+        free(self.unknown_ends.data)
+        free(self.spanned.ids.data)
+        free(self.spanned.spans.data)
         best_paths_free(&self.paths)
 
     def work(self):
@@ -329,6 +347,8 @@ cdef class Worker:
             if self.job.prefix_id >= 0 and not add_token(&self.tokens, self.job.prefix_id, 0, 0):
                 return NO_MEMORY
             status = self.run_draw(row, draw)
+            if status == OK and self.with_unknown:
+                status = self.keep_unknown(row, draw, before)
             if status != OK:
                 return status
             if self.job.suffix_id >= 0 and not add_token(&self.tokens, self.job.suffix_id, size, size):
@@ -361,6 +381,55 @@ cdef class Worker:
         if wanted != NULL:
             self.log_probs[row * job.draws + draw] = min(0.0, log_prob.value + log_prob.rest)
         return status
+
+    cdef int keep_unknown(self, Py_ssize_t row, Py_ssize_t draw, size_t first) noexcept nogil:
+        """Keep what the normalized text has at the unknown tokens from token `first` on."""
+        cdef int32_t unknown_id = self.encoder.spelling.unknown_id
+        cdef const int32_t* span
+        cdef Tokens kept, tokens = self.tokens
+        cdef size_t k = first, size
+        cdef int status
+        while k < tokens.ids.size and tokens.ids.data[k] != unknown_id:
+            k += 1
+        if k == tokens.ids.size:
+            return OK
+        if not tokens.with_spans:
+            # The spans cost too much to be kept for every row: this one is decided again, and is the same again.
+            kept = self.tokens
+            self.tokens = self.spanned
+            self.tokens.ids.size = self.tokens.spans.size = 0
+            self.tokens.after_unknown = False
+            self.tokens.with_spans = True
+            status = self.run_draw(row, draw)
+            tokens = self.spanned = self.tokens
+            self.tokens = kept
+            if status != OK:
+                return status
+            k = 0
+        while k < tokens.ids.size:
+            if tokens.ids.data[k] == unknown_id:
+                span = tokens.spans.data + 2 * k
+                size = span[1] - span[0]
+                if self.unknown.size + size > MAX_TEXT:
+                    return TOO_LONG
+                if (not reserve_bytes(&self.unknown, self.unknown.size + size)
+                        or not reserve_ints(&self.unknown_ends, self.unknown_ends.size + 1)):
+                    return NO_MEMORY
+                memcpy(self.unknown.data + self.unknown.size, self.space.normalized.data + span[0], size)
+                self.unknown.size += size
+                self.unknown_ends.data[self.unknown_ends.size] = <int32_t>self.unknown.size
+                self.unknown_ends.size += 1
+            k += 1
+        return OK
+
+    def give_unknown(self, list found not None):
+        """Add to `found` what was kept."""
+        cdef int32_t begin = 0, end
+        cdef size_t k
+        for k in range(self.unknown_ends.size):
+            end = self.unknown_ends.data[k]
+            found.append(self.encoder.visible(self.unknown.data[begin:end]))
+            begin = end
 
     cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil:
         """Turn the spans from token `first` on from positions in the normalized text into ones in the given text."""

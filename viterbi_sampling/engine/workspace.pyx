@@ -28,6 +28,7 @@ cdef class Workspace:
         scratch_free(&self.scratch)
         free(self.normalized.data)
         free(self.tokens.ids.data)
+        free(self.tokens.spans.data)
 
     cdef int trim(self) except -1:
         self.scratch.cancelled = NULL
@@ -39,10 +40,12 @@ cdef class Workspace:
             memset(&self.normalized, 0, sizeof(Bytes))
         if self.tokens.ids.capacity * sizeof(int32_t) > KEPT_BYTES:
             free(self.tokens.ids.data)
+            free(self.tokens.spans.data)
             memset(&self.tokens, 0, sizeof(Tokens))
         return 0
 
     def memory(self):
         """Bytes in use."""
         return (self.table.count * sizeof(Slot) + self.table.arena.capacity + scratch_memory(&self.scratch)
-                + self.normalized.capacity + self.tokens.ids.capacity * sizeof(int32_t))
+                + self.normalized.capacity
+                + (self.tokens.ids.capacity + self.tokens.spans.capacity) * sizeof(int32_t))
