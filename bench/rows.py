@@ -18,7 +18,7 @@ import processes
 import sentencepiece
 
 from viterbi_sampling import Tokenizer
-from viterbi_sampling.benchmark.timing import CLOCKS, take_turns
+from viterbi_sampling.benchmark.timing import Times, take_turns
 
 SHARED = Path(os.environ.get("VITERBI_SAMPLING_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
 T5, XLMR, LLMJP = "t5_base_32k", "xlmr_250k_rebuilt", "llmjp_v3.1_98k"
@@ -50,12 +50,26 @@ class Measured:
     lines: int
     megabytes: float
     differ: int | None = None
-    times: dict[str, list[float]] = field(default_factory=dict)
+    times: dict[str, Times] = field(default_factory=dict)
     less_is_better: bool = False
 
     @property
     def ratio(self) -> float:
         return self.theirs / self.ours if self.less_is_better else self.ours / self.theirs
+
+
+def speeds(
+    times: dict[str, Times],
+    clock: str,
+    lines: list[str],
+    differ: int | None = None,
+    their_lines: list[str] | None = None,
+) -> Measured:
+    """Both speeds in MB/s; `their_lines` where they got others than ours."""
+    size = megabytes(lines)
+    their_size = size if their_lines is None else megabytes(their_lines)
+    best = size / times["ours"].best(clock), their_size / times["theirs"].best(clock)
+    return Measured(*best, "MB/s", len(lines), size, differ, times)
 
 
 @dataclass(frozen=True)
@@ -194,10 +208,8 @@ def against_sentencepiece(work: Batched, model: str, corpus: str) -> Callable[[S
     def measure(settings: Settings) -> Measured:
         differ = differing_lines(model, corpus, settings.size)
         pair = work(model, corpus, settings.size)
-        times = take_turns({"theirs": pair.their_call, "ours": lambda: pair.call(1)}, settings.repeats, settings.clock)
-        size, their_size = megabytes(pair.lines), megabytes(pair.their_lines)
-        speed, their_speed = size / min(times["ours"]), their_size / min(times["theirs"])
-        return Measured(speed, their_speed, "MB/s", len(pair.lines), size, differ, times)
+        times = take_turns({"theirs": pair.their_call, "ours": lambda: pair.call(1)}, settings.repeats)
+        return speeds(times, settings.clock, pair.lines, differ, pair.their_lines)
 
     return measure
 
@@ -207,10 +219,7 @@ def two_threads(work: Batched, model: str, corpus: str) -> Callable[[Settings], 
         pair = work(model, corpus, settings.size)
         # The cores are shared and both have to be free at once for a moment: more turns.
         times = take_turns({"theirs": lambda: pair.call(1), "ours": lambda: pair.call(2)}, 3 * settings.repeats)
-        size = megabytes(pair.lines)
-        return Measured(
-            size / min(times["ours"]), size / min(times["theirs"]), "MB/s", len(pair.lines), size, None, times
-        )
+        return speeds(times, "wall", pair.lines)
 
     return measure
 
@@ -227,14 +236,13 @@ def line_by_line(settings: Settings) -> Measured:
         "theirs": lambda: deque(map(peer.encode, lines), 0),
         "ours": lambda: deque(map(tokenizer.encode, lines), 0),
     }
-    times = take_turns(calls, settings.repeats, settings.clock)
-    speed = {name: megabytes(lines) / min(times[name]) for name in times}
-    return Measured(speed["ours"], speed["theirs"], "MB/s", len(lines), megabytes(lines), differ, times)
+    times = take_turns(calls, settings.repeats)
+    return speeds(times, settings.clock, lines, differ)
 
 
 def first_token(settings: Settings) -> Measured:
     """In fresh processes: import, load, encode a line."""
-    times: dict[str, list[float]] = {"theirs": [], "ours": []}
+    times = {"theirs": Times(), "ours": Times()}
     libraries = {"theirs": "sentencepiece", "ours": "viterbi_sampling"}
     ids = {}
     for turn in range(2 * settings.repeats + 1):
@@ -242,10 +250,10 @@ def first_token(settings: Settings) -> Measured:
             result = processes.measure("first-token", library, model_path(XLMR))
             ids[name] = result["ids"]
             if turn:  # the first reads the files from the disk
-                times[name].append(1000 * result[settings.clock])
-    return Measured(
-        min(times["ours"]), min(times["theirs"]), "ms", 1, 0.0, int(ids["ours"] != ids["theirs"]), times, True
-    )
+                times[name].wall.append(result["wall"])
+                times[name].cpu.append(result["cpu"])
+    best = [1000 * times[name].best(settings.clock) for name in ("ours", "theirs")]
+    return Measured(best[0], best[1], "ms", 1, 0.0, int(ids["ours"] != ids["theirs"]), times, True)
 
 
 def cold(model: str, corpus: str, alpha: float | None) -> Callable[[Settings], Measured]:
@@ -254,17 +262,14 @@ def cold(model: str, corpus: str, alpha: float | None) -> Callable[[Settings], M
     def measure(settings: Settings) -> Measured:
         lines = lines_of(corpus, settings.size)
         data = model_path(model).read_bytes()
-        times: dict[str, list[float]] = {"theirs": [], "ours": []}
+        times = {"theirs": Times(), "ours": Times()}
         for _ in range(settings.repeats):
             tokenizer = Tokenizer.from_bytes(data)
             call = encoding(tokenizer, lines, alpha)
             encoding(tokenizer, lines[:1], alpha)()  # the weights of alpha belong to the tokenizer, not to the text
             for name in ("ours", "theirs", "theirs"):
-                start = CLOCKS[settings.clock]()
-                call()
-                times[name].append(CLOCKS[settings.clock]() - start)
-        size = megabytes(lines)
-        return Measured(size / min(times["ours"]), size / min(times["theirs"]), "MB/s", len(lines), size, None, times)
+                times[name].measure(call)
+        return speeds(times, settings.clock, lines)
 
     return measure
 
@@ -287,9 +292,8 @@ def new_words_row(model: str, alpha: float | None) -> Callable[[Settings], Measu
         ids = {name: call().to_list() for name, call in calls.items()}
         differ = sum(a != b for a, b in zip(*ids.values(), strict=True))
         ids.clear()
-        times = take_turns(calls, settings.repeats, settings.clock)
-        size = megabytes(lines)
-        return Measured(size / min(times["ours"]), size / min(times["theirs"]), "MB/s", len(lines), size, differ, times)
+        times = take_turns(calls, settings.repeats)
+        return speeds(times, settings.clock, lines, differ)
 
     return measure
 
@@ -314,7 +318,7 @@ def streaming(settings: Settings) -> Measured:
                         file.write(chunk)
         result = processes.measure("stream", "viterbi_sampling", model_path(T5), text)
     early, late = (result["resident"][at] / 1e6 for at in (1, -1))
-    return Measured(late, early, "MB", 0, result["bytes"] / 1e6, None, {"resident": result["resident"]}, True)
+    return Measured(late, early, "MB", 0, result["bytes"] / 1e6, None, {}, True)
 
 
 # -- the table -------------------------------------------------------------------------------------

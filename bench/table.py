@@ -12,6 +12,7 @@ models and texts, beside the project or where VITERBI_SAMPLING_SHARED points.
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import json
 from pathlib import Path
@@ -57,7 +58,7 @@ def as_json(row: Row, measured: Measured | str) -> dict[str, object]:
     }  # fmt: skip
     if isinstance(measured, str):
         return known | {"error": measured}
-    return known | vars(measured) | {"ratio": measured.ratio, "verdict": verdict(row, measured)}
+    return known | dataclasses.asdict(measured) | {"ratio": measured.ratio, "verdict": verdict(row, measured)}
 
 
 @click.command()

@@ -6,7 +6,8 @@ import datetime
 import importlib.metadata
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from viterbi_sampling import __version__
@@ -67,3 +68,26 @@ def described(environment: dict[str, object]) -> str:
             str(environment["date"])[:10],
         ]
     )
+
+
+@contextmanager
+def cores(count: int) -> Iterator[None]:
+    """Inside, the process may use `count` of its cores only, where the system can say so.
+
+    Libraries that ask for no number of threads take as many as there are cores; those that use Rayon
+    are told by RAYON_NUM_THREADS, which counts at their first use in a process and not afterwards.
+    """
+    before = os.environ.get("RAYON_NUM_THREADS")
+    os.environ["RAYON_NUM_THREADS"] = str(count)
+    allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    if count < len(allowed):
+        os.sched_setaffinity(0, sorted(allowed)[:count])
+    try:
+        yield
+    finally:
+        if count < len(allowed):
+            os.sched_setaffinity(0, allowed)
+        if before is None:
+            del os.environ["RAYON_NUM_THREADS"]
+        else:
+            os.environ["RAYON_NUM_THREADS"] = before
