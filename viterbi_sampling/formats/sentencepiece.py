@@ -5,13 +5,13 @@ Fields, defaults and the rules of what is refused are those of sentencepiece 0.2
 
 from __future__ import annotations
 
-import struct
 from dataclasses import replace
 
 import numpy as np
 
 from viterbi_sampling.errors import ModelError
 from viterbi_sampling.formats import protobuf
+from viterbi_sampling.formats.wire import bytes_field, float_field, integer_field
 from viterbi_sampling.model import UNKNOWN_PENALTY, Model, NormalizerRules, Pieces, PieceType
 
 # ModelProto
@@ -151,54 +151,32 @@ def write(model: Model) -> bytes:
         )
     message = bytearray()
     for index in range(len(model.pieces)):
-        piece = _bytes_field(1, model.pieces[index].encode("utf-8"))
-        piece += _tag(2, 5) + struct.pack("<f", single[index])
-        piece += _integer_field(3, int(model.pieces.types[index]))
-        message += _bytes_field(PIECES, piece)
-    trainer = _integer_field(MODEL_TYPE, 1) + _integer_field(VOCAB_SIZE, len(model.pieces))
-    trainer += _integer_field(WHITESPACE_AS_SUFFIX, model.normalizer.whitespace_as_suffix)
-    trainer += _integer_field(BYTE_FALLBACK, model.byte_fallback)
-    trainer += _integer_field(UNK_ID, int(unknown[0]))
+        piece = bytes_field(1, model.pieces[index].encode("utf-8"))
+        piece += float_field(2, float(single[index]))
+        piece += integer_field(3, int(model.pieces.types[index]))
+        message += bytes_field(PIECES, piece)
+    trainer = integer_field(MODEL_TYPE, 1) + integer_field(VOCAB_SIZE, len(model.pieces))
+    trainer += integer_field(WHITESPACE_AS_SUFFIX, model.normalizer.whitespace_as_suffix)
+    trainer += integer_field(BYTE_FALLBACK, model.byte_fallback)
+    trainer += integer_field(UNK_ID, int(unknown[0]))
     for number in (BOS_ID, EOS_ID, PAD_ID):
-        trainer += _integer_field(number, -1)
-    trainer += _bytes_field(UNK_SURFACE, model.unk_surface.encode("utf-8"))
-    trainer += _bytes_field(UNK_PIECE, model.unk_piece.encode("utf-8"))
-    trainer += _bytes_field(BOS_PIECE, model.bos_piece.encode("utf-8"))
-    trainer += _bytes_field(EOS_PIECE, model.eos_piece.encode("utf-8"))
-    trainer += _bytes_field(PAD_PIECE, model.pad_piece.encode("utf-8"))
-    message += _bytes_field(TRAINER_SPEC, trainer)
-    message += _bytes_field(NORMALIZER_SPEC, _normalizer_spec(model.normalizer))
+        trainer += integer_field(number, -1)
+    trainer += bytes_field(UNK_SURFACE, model.unk_surface.encode("utf-8"))
+    trainer += bytes_field(UNK_PIECE, model.unk_piece.encode("utf-8"))
+    trainer += bytes_field(BOS_PIECE, model.bos_piece.encode("utf-8"))
+    trainer += bytes_field(EOS_PIECE, model.eos_piece.encode("utf-8"))
+    trainer += bytes_field(PAD_PIECE, model.pad_piece.encode("utf-8"))
+    message += bytes_field(TRAINER_SPEC, trainer)
+    message += bytes_field(NORMALIZER_SPEC, _normalizer_spec(model.normalizer))
     if model.denormalizer is not None:
-        message += _bytes_field(DENORMALIZER_SPEC, _normalizer_spec(model.denormalizer))
+        message += bytes_field(DENORMALIZER_SPEC, _normalizer_spec(model.denormalizer))
     return bytes(message)
 
 
 def _normalizer_spec(rules: NormalizerRules) -> bytes:
-    spec = _bytes_field(NAME, rules.name.encode("utf-8"))
+    spec = bytes_field(NAME, rules.name.encode("utf-8"))
     if rules.charsmap:
-        spec += _bytes_field(CHARSMAP, rules.charsmap)
-    spec += _integer_field(ADD_DUMMY_PREFIX, rules.add_dummy_prefix)
-    spec += _integer_field(REMOVE_EXTRA_WHITESPACES, rules.remove_extra_whitespaces)
-    return spec + _integer_field(ESCAPE_WHITESPACES, rules.escape_whitespaces)
-
-
-def _varint(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def _tag(number: int, wire_type: int) -> bytes:
-    return _varint(number << 3 | wire_type)
-
-
-def _integer_field(number: int, value: int) -> bytes:
-    return _tag(number, 0) + _varint(value)
-
-
-def _bytes_field(number: int, value: bytes) -> bytes:
-    return _tag(number, 2) + _varint(len(value)) + value
+        spec += bytes_field(CHARSMAP, rules.charsmap)
+    spec += integer_field(ADD_DUMMY_PREFIX, rules.add_dummy_prefix)
+    spec += integer_field(REMOVE_EXTRA_WHITESPACES, rules.remove_extra_whitespaces)
+    return spec + integer_field(ESCAPE_WHITESPACES, rules.escape_whitespaces)
