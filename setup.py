@@ -38,6 +38,7 @@ MODULES = (
     "engine.replacement",
     "engine.decoder",
     "texts",
+    "arrow_texts",
 )
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import operator
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from viterbi_sampling.arrow_texts import rows_of_array, rows_of_stream
 from viterbi_sampling.engine.rows import Rows
-from viterbi_sampling.texts import rows_of
+from viterbi_sampling.texts import rows_of as rows_of_objects
+from viterbi_sampling.texts import rows_of_fixed_width
 
 Text = str | bytes
 Texts = Iterable[Text]
@@ -22,20 +25,52 @@ Seed: TypeAlias = "int | np.random.Generator | None"  # a string: numpy.random i
 def one_row(text: Text) -> Rows:
     if not isinstance(text, str | bytes):
         raise TypeError(f"text must be str or UTF-8 bytes, not {type(text).__name__}")
-    return rows_of((text,))
+    return rows_of_objects((text,))
 
 
-def sequence_of(texts: Texts) -> Iterable[Any]:
+def rows_of(texts: Texts, keep_nulls: bool = False) -> Rows:
+    """The rows of any column of texts: Arrow and numpy's S in place, what holds str or bytes by reference.
+
+    A null is a TypeError that names its row; `keep_nulls` keeps those of Arrow columns.
+    """
+    if isinstance(texts, list | tuple):
+        return rows_of_objects(tuple(texts))
     if isinstance(texts, str | bytes):
         raise TypeError(f"texts must be a sequence of texts, not one {type(texts).__name__}; encode takes one text")
-    if hasattr(texts, "to_pylist"):  # an Arrow array or chunked array
-        return texts.to_pylist()  # type: ignore[no-any-return]
-    if hasattr(texts, "tolist"):  # a numpy or pandas column
-        return texts.tolist()  # type: ignore[no-any-return]
+    if isinstance(texts, Rows):
+        return texts
+    column: Any = _column_of_pandas(texts)
+    if isinstance(column, np.ndarray):
+        return _rows_of_array(column)
+    if hasattr(column, "validate") and type(column).__module__.startswith("pyarrow"):
+        column.validate()  # cheap: that the ends of the offsets lie inside the data
+    if hasattr(column, "__arrow_c_array__"):
+        return rows_of_array(column.__arrow_c_array__(), keep_nulls)
+    if hasattr(column, "__arrow_c_stream__"):
+        return rows_of_stream(column.__arrow_c_stream__(), keep_nulls)
     try:
-        return tuple(texts)
+        held = tuple(column)
     except TypeError:
         raise TypeError(f"texts must be a sequence of str or bytes, not {type(texts).__name__}") from None
+    return rows_of_objects(held)
+
+
+def _rows_of_array(array: npt.NDArray[Any]) -> Rows:
+    if array.ndim != 1:
+        raise TypeError(f"texts must be a flat sequence of texts, got an array of shape {array.shape}")
+    if array.dtype.kind == "S" and not isinstance(array, np.ma.MaskedArray):
+        return rows_of_fixed_width(array)
+    return rows_of_objects(tuple(array.tolist()))
+
+
+def _column_of_pandas(texts: Any) -> Any:
+    """What holds the texts of a pandas column, an Arrow or a numpy array; anything else as it is."""
+    pandas = sys.modules.get("pandas")
+    if pandas is None or not isinstance(texts, pandas.Series | pandas.Index | pandas.api.extensions.ExtensionArray):
+        return texts
+    if getattr(texts.dtype, "storage", None) == "pyarrow" or isinstance(texts.dtype, pandas.ArrowDtype):
+        return getattr(texts, "array", texts).__arrow_array__()
+    return np.asarray(texts, object)
 
 
 def thread_count(num_threads: int | None) -> int:

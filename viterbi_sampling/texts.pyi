@@ -1,10 +1,14 @@
-from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from viterbi_sampling.engine.encoder import Encoder, WeightTable
 from viterbi_sampling.engine.pieces import PieceStrings
 from viterbi_sampling.engine.rows import Rows
 
-def rows_of(texts: Iterable[str | bytes]) -> Rows: ...
+def rows_of(texts: tuple[Any, ...]) -> Rows: ...
+def rows_of_fixed_width(array: npt.NDArray[np.bytes_]) -> Rows: ...
 def encode(encoder: Encoder, text: str | bytes, prefix_id: int = -1, suffix_id: int = -1) -> list[int] | None: ...
 def sample(
     encoder: Encoder,

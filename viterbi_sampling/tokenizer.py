@@ -22,7 +22,7 @@ from viterbi_sampling.arguments import (
     inverse_temperature,
     key_of_seed,
     one_row,
-    sequence_of,
+    rows_of,
     thread_count,
     word,
 )
@@ -35,7 +35,6 @@ from viterbi_sampling.model import Model, NormalizerRules, Pieces, PieceType
 from viterbi_sampling.segmentations import best_segmentations, different_segmentations, log_probability
 from viterbi_sampling.tables import decoder_of, encoder_of
 from viterbi_sampling.texts import encode as encode_text
-from viterbi_sampling.texts import rows_of
 from viterbi_sampling.texts import sample as sample_text
 
 if TYPE_CHECKING:
@@ -271,9 +270,11 @@ class Tokenizer:
     ) -> Batch:
         """The best segmentation of each text, in flat arrays.
 
-        `texts`: a list, any sequence, a numpy or pandas column, or an Arrow string array; a null is
-        a TypeError. `with_offsets` fills `Batch.spans`. `num_threads`: None for all that the process
-        may use; the result is the same at any count.
+        `texts`: a list, any sequence, a numpy, pandas or Polars column, or an Arrow string or binary
+        array; a null is a TypeError that names its row (`viterbi_sampling.pipelines.arrow` keeps
+        them). Arrow columns, those that pandas and Polars hold too, and numpy's S are read in place,
+        and must stay as they are during the call. `with_offsets` fills `Batch.spans`. `num_threads`:
+        None for all that the process may use; the result is the same at any count.
 
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0}).encode_batch(["ab", "a"]).to_list()
         [[0, 1], [0]]
@@ -281,7 +282,7 @@ class Tokenizer:
         prefix_id, suffix_id = self._ends(add_bos, add_eos)
         ids, offsets, spans = run(
             self._encoder,
-            rows_of(sequence_of(texts)),
+            rows_of(texts),
             with_spans=with_offsets,
             num_threads=thread_count(num_threads),
             prefix_id=prefix_id,
@@ -428,7 +429,7 @@ class Tokenizer:
         if with_log_probs and algorithm == "viterbi_sampling":
             raise ValueError("with_log_probs: the probability of a sample of 'viterbi_sampling' has no closed form")
         prefix_id, suffix_id = self._ends(add_bos, add_eos)
-        rows = rows_of(sequence_of(texts))
+        rows = rows_of(texts)
         first, indices = indices_of(index, rows.count)
         log_probs = np.empty(rows.count * draws, np.float64) if with_log_probs else None
         ids, offsets, spans = run(

@@ -8,6 +8,7 @@ are joined at the end. A thread lives inside one call.
 import threading
 import time
 
+from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
@@ -24,7 +25,7 @@ from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Rules, normalize
-from viterbi_sampling.engine.rows cimport Rows, raise_for_status
+from viterbi_sampling.engine.rows cimport NULL_TEXT, Rows, raise_for_status
 from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_next, stream_start
@@ -76,7 +77,7 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
     """Segment each row `draws` times: (ids, offsets, spans or None), row i·draws + j being draw j of text i.
 
     `spans` are positions in the given text, in characters or in bytes as the row says. `log_probs`, of the size
-    of the result, receives the log-probability of each path. To `unknown` is added what the normalized text has at
+    of the result, receives the log-probability of each path; a null has no ids, and NaN. To `unknown` is added what the normalized text has at
     each token with the unknown id, in the order of the tokens, as bytes.
     """
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, first_index, indices, first_draw, draws,
@@ -103,7 +104,7 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
         worker.first = i
         done = 0
         while i < rows.count and (done < share or k == num_threads - 1):
-            done += rows.sizes[i]
+            done += max(rows.sizes[i], 0)
             i += 1
         worker.last = i
         workers.append(worker)
@@ -329,6 +330,11 @@ cdef class Worker:
         cdef int32_t size
         cdef Py_ssize_t draw
         cdef int status
+        if self.rows.sizes[row] == NULL_TEXT:
+            if self.log_probs != NULL:
+                for draw in range(self.job.draws):
+                    self.log_probs[row * self.job.draws + draw] = NAN
+            return OK
         if self.rows.sizes[row] > MAX_TEXT:
             return TOO_LONG
         status = normalize(&self.encoder.normalizer.rules, self.rows.data[row], self.rows.sizes[row], &self.space.normalized,

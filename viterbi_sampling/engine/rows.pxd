@@ -2,12 +2,15 @@
 
 from libc.stdint cimport int64_t, uint8_t
 
+cdef enum:
+    NULL_TEXT = -1              # the size of a null, which has no segmentation
+
 cdef class Rows:
     cdef const uint8_t** data
     cdef int64_t* sizes
     cdef uint8_t* in_characters     # spans are counted in characters, not in bytes
     cdef readonly Py_ssize_t count
-    cdef int64_t total              # bytes
+    cdef readonly int64_t total     # bytes
     cdef object owner               # keeps the texts alive
     cdef int allocate(self, Py_ssize_t count) except -1
 
