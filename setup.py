@@ -21,6 +21,7 @@ MODULES = (
     "engine.trie",
     "engine.normalizer",
     "engine.rows",
+    "engine.hashing",
     "engine.lattice",
     "engine.cuts",
     "engine.words",

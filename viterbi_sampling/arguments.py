@@ -13,12 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from viterbi_sampling.arrow_texts import rows_of_array, rows_of_stream
+from viterbi_sampling.engine.driver import ALGORITHMS
 from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.texts import rows_of as rows_of_objects
 from viterbi_sampling.texts import rows_of_fixed_width
 
+SAMPLERS = tuple(name for name in ALGORITHMS if name != "viterbi")
+
 Text = str | bytes
-Texts = Iterable[Text]
+Texts = Iterable[Text] | Rows
 Seed: TypeAlias = "int | np.random.Generator | None"  # a string: numpy.random is not imported for it
 
 
@@ -126,3 +129,17 @@ def inverse_temperature(alpha: Any) -> float:
     if not (math.isfinite(value) and value >= 0):
         raise ValueError(f"alpha must be finite and at least 0, got {alpha!r}")
     return value
+
+
+def checked_law(alpha: Any, algorithm: str, nbest_size: int | None, with_log_probs: bool = False) -> float:
+    """`alpha` as a float, once the law of samples that it is part of makes sense."""
+    if algorithm not in SAMPLERS:
+        raise ValueError(f"algorithm must be one of {', '.join(SAMPLERS)}, got {algorithm!r}")
+    if algorithm == "nbest":
+        if nbest_size is None or operator.index(nbest_size) < 1:
+            raise ValueError(f"algorithm='nbest' needs an nbest_size of at least 1, got {nbest_size!r}")
+    elif nbest_size is not None:
+        raise ValueError(f"nbest_size goes with algorithm='nbest' only, got {nbest_size!r} with {algorithm!r}")
+    if with_log_probs and algorithm == "viterbi_sampling":
+        raise ValueError("with_log_probs: the probability of a sample of 'viterbi_sampling' has no closed form")
+    return inverse_temperature(alpha)

@@ -18,6 +18,7 @@ from viterbi_sampling.arguments import (
     Seed,
     Text,
     Texts,
+    checked_law,
     indices_of,
     inverse_temperature,
     key_of_seed,
@@ -40,7 +41,6 @@ from viterbi_sampling.texts import sample as sample_text
 if TYPE_CHECKING:
     from viterbi_sampling.engine.encoder import WeightTable
 
-SAMPLERS = tuple(name for name in ALGORITHMS if name != "viterbi")
 DEFAULT_MODEL = "default.model"
 WEIGHT_TABLES = 8
 """Tables of edge weights that a tokenizer keeps, one for each alpha it was used with last."""
@@ -402,17 +402,19 @@ class Tokenizer:
         n: int = 1,
         seed: Seed = None,
         index: int | npt.ArrayLike = 0,
+        draw: int = 0,
         num_threads: int | None = None,
         with_log_probs: bool = False,
         with_offsets: bool = False,
         add_bos: bool = False,
         add_eos: bool = False,
     ) -> Batch:
-        """`n` random segmentations of each text, in flat arrays: row i·n + j is draw j of text i.
+        """`n` random segmentations of each text, in flat arrays: row i·n + j is draw `draw` + j of text i.
 
         `index`: an int, text i then has index + i (modulo 2^64); or an array with one index a text.
-        Row i·n + j is ``sample(texts[i], seed=seed, index=its index, draw=j)`` whatever else the
-        batch holds, and however many threads run. `with_log_probs` fills `Batch.log_probs` with the
+        Row i·n + j is ``sample(texts[i], seed=seed, index=its index, draw=draw + j)`` whatever else
+        the batch holds, and however many threads run: fresh samples of the same rows, as in another
+        epoch, take another `draw`. `with_log_probs` fills `Batch.log_probs` with the
         log-probability of each segmentation under its own law; that of "viterbi_sampling" has no
         closed form, and asking for it is a ValueError. The other parameters are those of `sample`
         and `encode_batch`.
@@ -425,9 +427,8 @@ class Tokenizer:
         draws = operator.index(n)
         if draws < 1:
             raise ValueError(f"n must be at least 1, got {n}")
+        checked_law(alpha, algorithm, nbest_size, with_log_probs)
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
-        if with_log_probs and algorithm == "viterbi_sampling":
-            raise ValueError("with_log_probs: the probability of a sample of 'viterbi_sampling' has no closed form")
         prefix_id, suffix_id = self._ends(add_bos, add_eos)
         rows = rows_of(texts)
         first, indices = indices_of(index, rows.count)
@@ -437,6 +438,7 @@ class Tokenizer:
             rows,
             first_index=first,
             indices=indices,
+            first_draw=word(draw, "draw"),
             draws=draws,
             log_probs=log_probs,
             with_spans=with_offsets,
@@ -585,14 +587,7 @@ class Tokenizer:
     # -- arguments ---------------------------------------------------------------------------------
 
     def _sampling(self, alpha: float, algorithm: str, nbest_size: int | None, seed: Seed) -> dict[str, Any]:
-        if algorithm not in SAMPLERS:
-            raise ValueError(f"algorithm must be one of {', '.join(SAMPLERS)}, got {algorithm!r}")
-        if algorithm == "nbest":
-            if nbest_size is None or operator.index(nbest_size) < 1:
-                raise ValueError(f"algorithm='nbest' needs an nbest_size of at least 1, got {nbest_size!r}")
-        elif nbest_size is not None:
-            raise ValueError(f"nbest_size goes with algorithm='nbest' only, got {nbest_size!r} with {algorithm!r}")
-        value = inverse_temperature(alpha)
+        value = checked_law(alpha, algorithm, nbest_size)
         return {
             "algorithm": algorithm,
             "alpha": value,

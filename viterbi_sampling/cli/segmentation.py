@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 import click
 
 from viterbi_sampling import Tokenizer
+from viterbi_sampling.arguments import SAMPLERS
 from viterbi_sampling.cli.lines import write_rows
 from viterbi_sampling.cli.options import check_alpha, end_options, line_options, load, spelling_options
 from viterbi_sampling.model import SPACE
-from viterbi_sampling.tokenizer import SAMPLERS
 
 
 @click.command()

@@ -77,8 +77,8 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
     """Segment each row `draws` times: (ids, offsets, spans or None), row i·draws + j being draw j of text i.
 
     `spans` are positions in the given text, in characters or in bytes as the row says. `log_probs`, of the size
-    of the result, receives the log-probability of each path; a null has no ids, and NaN. To `unknown` is added what the normalized text has at
-    each token with the unknown id, in the order of the tokens, as bytes.
+    of the result, receives the log-probability of each path; a null has no ids, and NaN. To `unknown` is added what
+    the normalized text has at each token with the unknown id, in the order of the tokens, as bytes.
     """
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, first_index, indices, first_draw, draws,
                              prefix_id, suffix_id)

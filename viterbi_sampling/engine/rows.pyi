@@ -1,5 +1,9 @@
+import numpy as np
+import numpy.typing as npt
+
 class Rows:
     """Pointers to the UTF-8 of the texts of a batch, kept alive by their owner."""
 
     count: int
     total: int
+    def nulls(self) -> npt.NDArray[np.bool_] | None: ...

@@ -3,6 +3,8 @@
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport calloc, free, malloc
 
+import numpy as np
+
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, NO_PATH, TOO_LONG
 
 
@@ -22,6 +24,16 @@ cdef class Rows:
         if not self.data or not self.sizes or not self.in_characters:
             raise MemoryError()
         return 0
+
+    def nulls(self):
+        """Which rows are null: a bool array, or None where none is."""
+        cdef Py_ssize_t i, count = 0
+        result = np.zeros(self.count, np.uint8)
+        cdef uint8_t[::1] view = result
+        for i in range(self.count):
+            view[i] = self.sizes[i] == NULL_TEXT
+            count += view[i]
+        return result.view(np.bool_) if count else None
 
 
 cdef int raise_for_status(int status, Py_ssize_t row) except -1:
