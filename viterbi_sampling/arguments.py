@@ -110,6 +110,8 @@ def indices_of(index: int | npt.ArrayLike, rows: int) -> tuple[int, npt.NDArray[
     if np.ndim(index) == 0:
         return word(index, "index"), None
     array = np.asarray(index)
+    if array.dtype.kind == "f" and not hasattr(index, "dtype"):  # numpy makes floats of ints on both sides of 2**63
+        array = np.array(index, object)
     if array.shape != (rows,):
         raise ValueError(f"index must be an int or have one entry a text: {rows} texts, got shape {array.shape}")
     if array.size and array.dtype.kind not in "iu":
