@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import sentencepiece
@@ -31,6 +33,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=f"no shared data at {SHARED}"))
         if not asked and item.get_closest_marker("whole"):
             item.add_marker(pytest.mark.skip(reason="takes an hour; select with -m whole"))
+
+
+def optional(name: str) -> ModuleType:
+    """The library of that name; where it is missing, what needs it is skipped, unless the run is there to test it."""
+    if os.environ.get("VITERBI_SAMPLING_PIPELINES"):
+        return importlib.import_module(name)
+    return pytest.importorskip(name)
 
 
 @pytest.fixture(scope="session")

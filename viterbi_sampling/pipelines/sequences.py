@@ -1,0 +1,205 @@
+"""Rows of tokens made into the inputs of a model, all rows at once: cut off, joined with special tokens, padded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from viterbi_sampling.batch import Batch
+
+Sizes = npt.NDArray[np.int64]
+
+
+class Template(NamedTuple):
+    """The special ids before the first text, between the two of a pair, and after the last."""
+
+    prefix: tuple[int, ...] = ()
+    middle: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
+
+
+class Sequences(NamedTuple):
+    """Rows of tokens, and for each token which part of its row it belongs to.
+
+    parts : int8 array, one entry a token: 0 prefix, 1 first text, 2 middle, 3 second text, 4 suffix
+    """
+
+    rows: Batch
+    parts: npt.NDArray[np.int8]
+
+    @property
+    def special(self) -> npt.NDArray[np.int8]:
+        """1 for the tokens of the template, 0 for those of a text."""
+        return np.equal(self.parts % 2, 0).astype(np.int8)
+
+
+def sizes_of(rows: Batch) -> Sizes:
+    return np.diff(rows.offsets)
+
+
+def truncated(rows: Batch, sizes: Sizes, side: str = "right") -> Batch:
+    """Each row with only `sizes` of its tokens: its first ones, or its last where `side` is "left".
+
+    >>> rows = Batch(np.array([1, 2, 3, 4], np.int32), np.array([0, 3, 4]))
+    >>> truncated(rows, np.array([2, 1])).to_list(), truncated(rows, np.array([2, 0]), "left").to_list()
+    ([[1, 2], [4]], [[2, 3], []])
+    """
+    starts = rows.offsets[:-1] if side == "right" else rows.offsets[1:] - sizes
+    chosen = _consecutive(starts, sizes)
+    return Batch(rows.ids[chosen], _offsets(sizes), None if rows.spans is None else rows.spans[chosen])
+
+
+def longest_first(first: Sizes, second: Sizes, length: int) -> tuple[Sizes, Sizes]:
+    """The sizes that leave the two texts of each pair at most `length` tokens together, the longer one cut off first.
+
+    As the tokenizers library does it: of two that are both too long, the longer one gets the odd token.
+
+    >>> longest_first(np.array([9, 3]), np.array([8, 2]), 7)
+    (array([4, 3]), array([3, 2]))
+    """
+    shorter, longer = np.minimum(first, second), np.maximum(first, second)
+    longer = np.minimum(longer, np.maximum(shorter, length - shorter))
+    over = shorter + longer > length
+    shorter = np.where(over, length // 2, shorter)
+    longer = np.where(over, length - length // 2, longer)
+    swapped = first > second
+    return np.where(swapped, longer, shorter), np.where(swapped, shorter, longer)
+
+
+def shortened(
+    first: Batch, second: Batch | None, room: int, strategy: str, side: str = "right"
+) -> tuple[Batch, Batch | None]:
+    """The texts of each row cut off so that they have at most `room` tokens together.
+
+    `strategy`: "only_first", "only_second" or "longest_first". ValueError where that is not possible.
+    """
+    if strategy == "only_second" and second is None:
+        raise ValueError("truncation 'only_second' needs pairs of texts")
+    sizes = sizes_of(first)
+    others = np.zeros_like(sizes) if second is None else sizes_of(second)
+    if room < 0:
+        raise ValueError(f"max_length is {-room} less than the number of special tokens of a row")
+    if strategy == "only_second":
+        others = np.minimum(others, room - sizes)
+    elif strategy == "only_first" or second is None:
+        sizes = np.minimum(sizes, room - others)
+    else:
+        sizes, others = longest_first(sizes, others, room)
+    if min(sizes.min(initial=0), others.min(initial=0)) < 0:
+        raise ValueError(f"truncation {strategy!r}: the other text of a row is longer than max_length by itself")
+    return truncated(first, sizes, side), None if second is None else truncated(second, others, side)
+
+
+def joined(first: Batch, second: Batch | None, template: Template) -> Sequences:
+    """Row i is prefix + first[i] + middle + second[i] + suffix, without middle and second where there is none.
+
+    >>> row = Batch(np.array([7], np.int32), np.array([0, 1]))
+    >>> joined(row, row, Template((1,), (2,), (3,))).rows.to_list()
+    [[1, 7, 2, 7, 3]]
+    """
+    count = len(first)
+    pieces = [(0, _constant(template.prefix, count)), (1, first)]
+    if second is not None:
+        pieces += [(2, _constant(template.middle, count)), (3, second)]
+    pieces.append((4, _constant(template.suffix, count)))
+    pieces = [(part, rows) for part, rows in pieces if len(rows.ids)]
+    sizes = np.stack([sizes_of(rows) for _, rows in pieces], axis=1) if pieces else np.zeros((count, 1), np.int64)
+    starts = _offsets(sizes.ravel())[:-1].reshape(sizes.shape)
+    total = int(sizes.sum())
+    ids, parts = np.empty(total, np.int32), np.empty(total, np.int8)
+    spans = None if first.spans is None else np.zeros((total, 2), np.int32)
+    for column, (part, rows) in enumerate(pieces):
+        places = _consecutive(starts[:, column], sizes[:, column])
+        ids[places] = rows.ids
+        parts[places] = part
+        if spans is not None and rows.spans is not None:
+            spans[places] = rows.spans
+    return Sequences(Batch(ids, _offsets(sizes.sum(axis=1)), spans), parts)
+
+
+def padded(
+    values: npt.NDArray[Any], offsets: Sizes, fill: Any, length: int | None = None, side: str = "right"
+) -> npt.NDArray[Any]:
+    """Rows of `values` as one array of shape (rows, length, ...), filled up with `fill` on `side`.
+
+    `length` is that of the longest row by default; no row may be longer.
+
+    >>> padded(np.array([1, 2, 3]), np.array([0, 2, 3]), 0, side="left")
+    array([[1, 2],
+           [0, 3]])
+    """
+    sizes = np.diff(offsets)
+    width = int(sizes.max(initial=0)) if length is None else length
+    out = np.full((len(sizes), width, *values.shape[1:]), fill, values.dtype)
+    starts = np.arange(len(sizes)) * width + (0 if side == "right" else width - sizes)
+    out.reshape(-1, *values.shape[1:])[_consecutive(starts, sizes)] = values
+    return out
+
+
+def shaped(values: npt.NDArray[Any], offsets: Sizes, fill: Any, width: int | None, side: str) -> Any:
+    """One array where all rows are as long, a list of arrays elsewhere."""
+    sizes = np.diff(offsets)
+    length = int(sizes.max(initial=0))
+    if width is None and (sizes == length).all():
+        width = length
+    if width is not None and length <= width:
+        return padded(values, offsets, fill, width, side)
+    rows = [values[start:end] for start, end in pairwise(offsets.tolist())]
+    if width is None:
+        return rows
+    missing = [np.full((max(width - len(row), 0), *row.shape[1:]), fill, row.dtype) for row in rows]
+    return [
+        np.concatenate([row, end] if side == "right" else [end, row]) for row, end in zip(rows, missing, strict=True)
+    ]
+
+
+def plain(column: Any, name: str) -> Any:
+    """A column, or the entry of one row, as lists of Python numbers; spans as tuples."""
+    if isinstance(column, int):
+        return column
+    if isinstance(column, list):
+        return [plain(entry, name) for entry in column]
+    if name == "offset_mapping":
+        return [tuple(span) for span in column.tolist()] if column.ndim == 2 else [plain(row, name) for row in column]
+    return column.tolist()
+
+
+def longest(rows: Batch) -> npt.NDArray[np.int32]:
+    """The longest row, an empty one where there are none."""
+    sizes = sizes_of(rows)
+    return rows[int(sizes.argmax())] if len(sizes) else rows.ids
+
+
+def positions(offsets: Sizes) -> Sizes:
+    """For each token its place in its row.
+
+    >>> positions(np.array([0, 2, 3]))
+    array([0, 1, 0])
+    """
+    return _consecutive(np.zeros(len(offsets) - 1, np.int64), np.diff(offsets))
+
+
+def merged(rows: Batch, counts: Sequence[int] | Sizes) -> Batch:
+    """Neighbouring rows made one: the first counts[0] rows become row 0, and so on."""
+    return Batch(rows.ids, rows.offsets[_offsets(np.asarray(counts, np.int64))], rows.spans)
+
+
+def _constant(ids: tuple[int, ...], rows: int) -> Batch:
+    return Batch(np.tile(np.array(ids, np.int32), rows), np.arange(rows + 1, dtype=np.int64) * len(ids))
+
+
+def _offsets(sizes: Sizes) -> Sizes:
+    offsets = np.zeros(len(sizes) + 1, np.int64)
+    np.cumsum(sizes, out=offsets[1:])
+    return offsets
+
+
+def _consecutive(starts: Sizes, sizes: Sizes) -> Sizes:
+    """The numbers starts[i], starts[i] + 1, ... for each i, sizes[i] of them."""
+    ends = np.cumsum(sizes)
+    numbers: Sizes = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - sizes), sizes)
+    return numbers

@@ -1,0 +1,411 @@
+"""The tokenizer as a `transformers` (v5) class: padding, truncation, pairs, special tokens, tensors; and sampling.
+
+Ids are the stock tokenizer's; all the rows of a call are made at once in flat arrays. Source of the interface:
+``transformers.PythonBackend``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from viterbi_sampling import Tokenizer
+from viterbi_sampling.arguments import Seed, indices_of, inverse_temperature, key_of_seed, word
+from viterbi_sampling.batch import Batch
+from viterbi_sampling.pipelines.added_tokens import AddedTokens
+from viterbi_sampling.pipelines.calls import Row, keys_of_rows, rows_of_call, tokens_of_rows
+from viterbi_sampling.pipelines.keys import Keys
+from viterbi_sampling.pipelines.layouts import Layout
+from viterbi_sampling.pipelines.sequences import (
+    Sequences,
+    Template,
+    joined,
+    longest,
+    plain,
+    positions,
+    shaped,
+    shortened,
+    sizes_of,
+)
+
+try:
+    from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PythonBackend
+    from transformers.tokenization_utils_base import PaddingStrategy, TruncationStrategy
+    from transformers.utils.chat_template_utils import encode_marked_chat
+except ImportError:
+    raise ImportError(
+        "viterbi_sampling.pipelines.transformers needs transformers 5: pip install 'viterbi-sampling[huggingface]'"
+    ) from None
+
+SECOND_TEXT = 2**32
+"""The number of the first part of the second text of a pair; the parts of the first text begin with 0."""
+SPACE = "\u2581"
+LOADER = "tokenization_viterbi_sampling"
+"""The module that save_pretrained writes beside the model, so that AutoTokenizer finds the class."""
+
+
+class Sampling(NamedTuple):
+    """How the tokenizer samples in training mode."""
+
+    alpha: float
+    seed: int
+    epoch: int
+
+
+class ViterbiSamplingTokenizer(PythonBackend):
+    """A Unigram tokenizer for transformers, with the stock tokenizer's ids and exact, repeatable sampling.
+
+    vocab_file : a model file, as `Tokenizer.from_file` reads it
+    layout : "model", ids are those of the file (T5, ALBERT, ...); or "fairseq", XLM-R's: ``<s> <pad> </s> <unk>``,
+        the pieces of the file from its third on, and ``<mask>``
+    special_tokens_pattern : which special tokens stand around texts, as in PythonBackend: "eos" (T5),
+        "cls_double_sep" (XLM-R), "cls_sep", "bos", "bos_eos", "none"
+
+    Special tokens are the file's own unless given. `train` switches to sampling, `eval` back; ``alpha``, ``seed`` and
+    ``index`` in a call sample whatever the mode. `offset_mapping` is that of `Tokenizer.encode_with_offsets`: a piece
+    that begins a word includes the space before it.
+
+    >>> from importlib.resources import files
+    >>> tokenizer = ViterbiSamplingTokenizer(str(files("viterbi_sampling.data") / "default.model"))
+    >>> best = tokenizer("The river was still high.").input_ids
+    >>> tokenizer.decode(best)
+    'The river was still high.'
+    >>> a, b = (tokenizer("The river was still high.", alpha=0.2, seed=1, index=7).input_ids for _ in range(2))
+    >>> a == b != best
+    True
+    """
+
+    vocab_files_names = {  # noqa: RUF012 (the name and the form are the base class's)
+        "vocab_file": "tokenizer.model",
+        "spiece_file": "spiece.model",
+        "bpe_file": "sentencepiece.bpe.model",
+    }
+    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
+    _auto_map = {"AutoTokenizer": [f"{LOADER}.ViterbiSamplingTokenizer", None]}  # noqa: RUF012
+
+    def __init__(
+        self,
+        vocab_file: str | os.PathLike[str] | None = None,
+        *,
+        spiece_file: str | None = None,
+        bpe_file: str | None = None,
+        layout: str = "model",
+        special_tokens_pattern: str = "none",
+        token_type_ids_pattern: str = "all_zeros",
+        **kwargs: Any,
+    ) -> None:
+        path = vocab_file or spiece_file or bpe_file
+        if path is None:
+            names = ", ".join(self.vocab_files_names.values())
+            raise ValueError(f"vocab_file: no model file given, and the folder has none of {names}")
+        self.unigram = Tokenizer.from_file(path)
+        """The tokenizer underneath."""
+        self.layout = layout
+        self._layout = Layout.named(layout, self.unigram)
+        self._sampling: Sampling | None = None
+        self._vocabulary: dict[str, int] | None = None
+        self._added = AddedTokens()
+        for name, piece in self._layout.special_tokens.items():
+            kwargs.setdefault(name, piece)
+        super().__init__(
+            special_tokens_pattern=special_tokens_pattern, token_type_ids_pattern=token_type_ids_pattern, **kwargs
+        )
+        for name in ("layout", "special_tokens_pattern", "token_type_ids_pattern"):  # so that they are saved
+            self.init_kwargs[name] = getattr(self, name)
+
+    @classmethod
+    def t5(cls, vocab_file: str | os.PathLike[str], *, extra_ids: int = 100, **kwargs: Any) -> ViterbiSamplingTokenizer:
+        """The tokenizer of T5's ``spiece.model``: texts end with ``</s>``, `extra_ids` sentinels follow the pieces."""
+        sentinels = [f"<extra_id_{i}>" for i in reversed(range(extra_ids))]
+        return cls(vocab_file, special_tokens_pattern="eos", extra_special_tokens=sentinels, **kwargs)
+
+    @classmethod
+    def xlm_roberta(cls, vocab_file: str | os.PathLike[str], **kwargs: Any) -> ViterbiSamplingTokenizer:
+        """The tokenizer of XLM-R's ``sentencepiece.bpe.model``, in XLM-R's order of ids."""
+        return cls(vocab_file, layout="fairseq", special_tokens_pattern="cls_double_sep", **kwargs)
+
+    # -- training mode -----------------------------------------------------------------------------
+
+    @property
+    def training(self) -> bool:
+        """Whether calls sample."""
+        return self._sampling is not None
+
+    def train(self, *, alpha: float, seed: int, epoch: int = 0) -> ViterbiSamplingTokenizer:
+        """Sample from now on, with these parameters. Returns itself.
+
+        Where a call gives no ``index``, a text's key is a hash of the text and `epoch`: it has the same sample in
+        every batch, worker and run, and another one in another epoch. The mode goes with a pickled tokenizer, and
+        is not saved by save_pretrained.
+        """
+        self._sampling = Sampling(inverse_temperature(alpha), word(seed, "seed"), word(epoch, "epoch"))
+        return self
+
+    def eval(self) -> ViterbiSamplingTokenizer:
+        """The best segmentation from now on. Returns itself."""
+        self._sampling = None
+        return self
+
+    # -- vocabulary --------------------------------------------------------------------------------
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of ids without the added tokens."""
+        return len(self._layout)
+
+    def get_vocab(self) -> dict[str, int]:
+        """Token to id, the added tokens included."""
+        if self._vocabulary is None:
+            self._vocabulary = self._layout.vocabulary()
+        return {**self._vocabulary, **self._added_tokens_encoder}
+
+    def _update_total_vocab_size(self) -> None:
+        self.total_vocab_size = self.vocab_size + sum(id >= self.vocab_size for id in self._added_tokens_decoder)
+
+    def _update_trie(self, unique_no_split_tokens: list[str] | None = None) -> None:
+        self._added = AddedTokens(self._added_tokens_decoder.items())
+
+    def _convert_token_to_id(self, token: str) -> int | None:
+        if self._vocabulary is None:
+            self._vocabulary = self._layout.vocabulary()
+        return self._vocabulary.get(token, None if token == self.unk_token else self.unk_token_id)
+
+    def _convert_id_to_token(self, index: int) -> str:
+        return self._layout.token(index)
+
+    def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str, ...]:
+        """Write the model file, and the module of one line by which AutoTokenizer finds this class."""
+        prefix = f"{filename_prefix}-" if filename_prefix else ""
+        model = Path(save_directory, prefix + self.vocab_files_names["vocab_file"])
+        self.unigram.save(model)
+        loader = Path(save_directory, f"{LOADER}.py")
+        loader.write_text(f"from {__name__} import ViterbiSamplingTokenizer\n", encoding="utf-8")
+        return str(model), str(loader)
+
+    @classmethod
+    def register_for_auto_class(cls, auto_class: str = "AutoTokenizer") -> None:
+        """Nothing: save_pretrained writes what AutoTokenizer needs, and no copy of this module."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What calls leave behind is left out, so that the bytes, and what datasets makes of them, stay the same.
+        return self.__dict__ | {"_vocabulary": None, "deprecation_warnings": {}}
+
+    # -- texts to ids ------------------------------------------------------------------------------
+
+    def tokenize(
+        self,
+        text: str,
+        *,
+        split_special_tokens: bool | None = None,
+        alpha: float | None = None,
+        seed: Seed = None,
+        index: int | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """The tokens of one text, without special ones around it; what the model does not know as it is in the text."""
+        rows = self._encode_plus(
+            [text],
+            add_special_tokens=False,
+            return_offsets_mapping=True,
+            split_special_tokens=split_special_tokens,
+            alpha=alpha,
+            seed=seed,
+            index=index,
+        )
+        ids, spans = rows["input_ids"][0], rows["offset_mapping"][0]
+        return [
+            text[start:end] if id == self.unk_token_id and end > start else self.convert_ids_to_tokens(id)
+            for id, (start, end) in zip(ids, spans, strict=True)
+        ]
+
+    def _encode_plus(
+        self,
+        text: Any,
+        text_pair: Any = None,
+        add_special_tokens: bool = True,
+        padding_strategy: PaddingStrategy = PaddingStrategy.DO_NOT_PAD,
+        truncation_strategy: TruncationStrategy = TruncationStrategy.DO_NOT_TRUNCATE,
+        max_length: int | None = None,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+        verbose: bool = True,
+        split_special_tokens: bool | None = None,
+        alpha: float | None = None,
+        seed: Seed = None,
+        index: int | npt.ArrayLike | None = None,
+        **kwargs: Any,
+    ) -> BatchEncoding:
+        if kwargs.pop("sanitize_control_tokens", False):  # a chat marked by transformers, one part after the other
+            given = {"alpha": alpha, "seed": seed, "index": index}
+            if any(value is not None for value in given.values()) or self.training:
+                raise ValueError("sanitize_control_tokens: a chat with marked control tokens cannot be sampled")
+            text = encode_marked_chat(self, text)
+        if kwargs:
+            raise TypeError(f"unexpected arguments {', '.join(sorted(kwargs))}")
+        firsts, seconds, batched = rows_of_call(text, text_pair, is_split_into_words)
+        sampling = self._sampling_of(alpha, seed)
+        segment = partial(self._segment, sampling=sampling, with_spans=return_offsets_mapping)
+        whole = self.split_special_tokens if split_special_tokens is None else split_special_tokens
+        added = AddedTokens() if whole else self._added
+        keys = None if sampling is None else self._keys(firsts, index, sampling)
+        first = tokens_of_rows(firsts, added, segment, keys, 0)
+        second = None if seconds is None else tokens_of_rows(seconds, added, segment, keys, SECOND_TEXT)
+        if return_overflowing_tokens:
+            raise ValueError(
+                "return_overflowing_tokens is not offered: encode without truncation and cut the rows into windows"
+            )
+        template = self._template(second is not None) if add_special_tokens else Template()
+        if truncation_strategy != TruncationStrategy.DO_NOT_TRUNCATE and max_length is not None:
+            room = max_length - sum(map(len, template))
+            first, second = shortened(first, second, room, truncation_strategy.value, self.truncation_side)
+        sequences = joined(first, second, template)
+        self._eventual_warn_about_too_long_sequence(longest(sequences.rows), max_length, verbose)
+        width = _width(sequences.rows, padding_strategy, max_length, pad_to_multiple_of)
+        wanted = {
+            "input_ids": True,
+            "token_type_ids": self._by_default(return_token_type_ids, "token_type_ids"),
+            "attention_mask": self._by_default(return_attention_mask, "attention_mask"),
+            "special_tokens_mask": return_special_tokens_mask,
+            "offset_mapping": return_offsets_mapping,
+        }
+        columns = {
+            name: shaped(values, sequences.rows.offsets, fill, width, padding_side or self.padding_side)
+            for name, (values, fill) in self._values(sequences, first, template).items()
+            if wanted[name]
+        }
+        if return_length:
+            columns["length"] = [len(row) for row in columns["input_ids"]]
+        if not batched and return_tensors is None:
+            columns = {name: column[0] for name, column in columns.items()}
+        if return_tensors is None:
+            columns = {name: plain(column, name) for name, column in columns.items()}
+        return BatchEncoding(columns, tensor_type=return_tensors)
+
+    def _keys(self, rows: Sequence[Row], index: int | npt.ArrayLike | None, sampling: Sampling) -> Keys:
+        if index is None:
+            return keys_of_rows(rows, sampling.epoch)
+        first, keys = indices_of(index, len(rows))
+        return np.uint64(first) + np.arange(len(rows), dtype=np.uint64) if keys is None else keys
+
+    def _sampling_of(self, alpha: float | None, seed: Seed) -> Sampling | None:
+        """How a call samples, None where it does not: what it gives, and for the rest the mode."""
+        mode = self._sampling
+        if alpha is None and mode is None:
+            return None
+        chosen = mode.alpha if alpha is None and mode is not None else inverse_temperature(alpha)
+        key = mode.seed if seed is None and mode is not None else key_of_seed(seed)
+        return Sampling(chosen, key, 0 if mode is None else mode.epoch)
+
+    def _segment(self, texts: list[str], keys: Keys | None, sampling: Sampling | None, with_spans: bool) -> Batch:
+        if sampling is None or keys is None:
+            rows = self.unigram.encode_batch(texts, with_offsets=with_spans)
+        else:
+            rows = self.unigram.sample_batch(
+                texts, alpha=sampling.alpha, seed=sampling.seed, index=keys, with_offsets=with_spans
+            )
+        return Batch(self._layout.ids_of(rows.ids), rows.offsets, rows.spans)
+
+    # -- tokens to model inputs --------------------------------------------------------------------
+
+    def _template(self, pair: bool) -> Template:
+        """The special ids around texts, read off what build_inputs_with_special_tokens does with two marks."""
+        marks = [-1], [-2]
+        ids = self.build_inputs_with_special_tokens(marks[0], marks[1] if pair else None)
+        if None in ids:
+            raise ValueError(f"special_tokens_pattern {self.special_tokens_pattern!r} needs a token that is not set")
+        first = ids.index(-1)
+        last = ids.index(-2) if pair else first
+        return Template(tuple(ids[:first]), tuple(ids[first + 1 : last]), tuple(ids[last + 1 :]))
+
+    def _by_default(self, asked: bool | None, name: str) -> bool:
+        return name in self.model_input_names if asked is None else asked
+
+    def _values(
+        self, sequences: Sequences, first: Batch, template: Template
+    ) -> dict[str, tuple[npt.NDArray[Any], Any]]:
+        """Every column that can be asked for: its values, and what fills it up."""
+        rows = sequences.rows
+        types = np.zeros(len(rows.ids), np.int64)
+        if self.token_type_ids_pattern == "bert_style" and template.middle:
+            alone = self._template(False)
+            begins = sizes_of(first) + len(alone.prefix) + len(alone.suffix)
+            types[positions(rows.offsets) >= np.repeat(begins, sizes_of(rows))] = 1
+        return {
+            "input_ids": (rows.ids.astype(np.int64), self.pad_token_id),
+            "token_type_ids": (types, self.pad_token_type_id),
+            "attention_mask": (np.ones(len(rows.ids), np.int64), 0),
+            "special_tokens_mask": (sequences.special.astype(np.int64), 1),
+            "offset_mapping": (rows.spans if rows.spans is not None else np.zeros((len(rows.ids), 2), np.int32), 0),
+        }
+
+    # -- ids to texts ------------------------------------------------------------------------------
+
+    def _decode(
+        self,
+        token_ids: int | Sequence[int],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **kwargs: Any,
+    ) -> str:
+        ids = [int(token_ids)] if np.ndim(token_ids) == 0 else [int(id) for id in token_ids]  # type: ignore[arg-type, union-attr]
+        left_out = set(self.all_special_ids) if skip_special_tokens else set()
+        text = "".join(self._decoded(id for id in ids if id not in left_out))
+        clean_up = (
+            self.clean_up_tokenization_spaces if clean_up_tokenization_spaces is None else clean_up_tokenization_spaces
+        )
+        return self.clean_up_tokenization(text) if clean_up else text
+
+    def convert_tokens_to_string(self, tokens: list[str]) -> str:
+        """The text of a sequence of tokens."""
+        return "".join(self._decoded(self.convert_tokens_to_ids(tokens)))
+
+    def _decoded(self, ids: Iterable[int]) -> Iterator[str]:
+        """The texts of the stretches of a row: added tokens as they are spelled, the others by the model.
+
+        The model leaves out the space before the first word of a text, which is right for the first stretch only.
+        """
+        begun = False
+        for added, stretch in groupby(ids, key=self._added_tokens_decoder.__contains__):
+            if added:
+                yield from (self._added_tokens_decoder[id].content for id in stretch)
+            else:
+                run = list(stretch)
+                if begun and self._layout.token(run[0]).startswith(SPACE):
+                    yield " "
+                yield self._layout.decode(run)
+            begun = True
+
+
+class ViterbiSamplingConfig(PreTrainedConfig):
+    """What AutoTokenizer.register wants beside a tokenizer class; there is no model of this type."""
+
+    model_type = "viterbi_sampling"
+
+
+AutoTokenizer.register(ViterbiSamplingConfig, tokenizer_class=ViterbiSamplingTokenizer, exist_ok=True)
+
+
+def _width(rows: Batch, strategy: PaddingStrategy, max_length: int | None, multiple: int | None) -> int | None:
+    """The length that rows are padded to, None for no padding."""
+    if strategy == PaddingStrategy.DO_NOT_PAD:
+        return None
+    width = (
+        int(sizes_of(rows).max(initial=0)) if strategy == PaddingStrategy.LONGEST or max_length is None else max_length
+    )
+    return width if multiple is None else -(-width // multiple) * multiple
