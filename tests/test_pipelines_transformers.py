@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pytest
 import sentencepiece
+import xxhash
 from conftest import SHARED, optional
 
 from viterbi_sampling import Tokenizer
-from viterbi_sampling.pipelines.keys import keys_of_parts, keys_of_texts
+from viterbi_sampling.pipelines.keys import keys_of_parts
 
 transformers = optional("transformers")
 pytestmark = pytest.mark.pipelines
@@ -226,13 +227,16 @@ def test_training_mode(small: Any, bundled: Tokenizer) -> None:
         assert small.training
         rows = small(TEXTS).input_ids
         assert rows == small(TEXTS).input_ids == [small(text).input_ids for text in TEXTS] != best
-        keys = keys_of_texts(TEXTS).tolist()
+        keys = [xxhash.xxh64_intdigest(text.encode()) for text in TEXTS]
         assert rows == [bundled.sample(t, alpha=0.2, seed=1, index=k) for t, k in zip(TEXTS, keys, strict=True)]
         assert small(TEXTS, alpha=0.7, seed=2, index=0).input_ids == [
             bundled.sample(text, alpha=0.7, seed=2, index=i) for i, text in enumerate(TEXTS)
         ]
         assert pickle.loads(pickle.dumps(small))(TEXTS).input_ids == rows
         later = small.train(alpha=0.2, seed=1, epoch=1)(TEXTS).input_ids
+        assert later == [
+            bundled.sample(t, alpha=0.2, seed=1, index=k, draw=1) for t, k in zip(TEXTS, keys, strict=True)
+        ]
         assert later != rows
     finally:
         assert small.eval() is small

@@ -7,9 +7,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from viterbi_sampling.arguments import rows_of
 from viterbi_sampling.batch import Batch
+from viterbi_sampling.engine.hashing import hashes
 from viterbi_sampling.pipelines.added_tokens import AddedTokens
-from viterbi_sampling.pipelines.keys import Keys, keys_of_parts, keys_of_texts
+from viterbi_sampling.pipelines.keys import Keys, keys_of_parts
 from viterbi_sampling.pipelines.sequences import merged, positions
 
 Row: TypeAlias = "str | Sequence[str] | Sequence[int]"
@@ -55,9 +57,9 @@ def tokens_of_rows(rows: Sequence[Row], added: AddedTokens, segment: Segment, ke
     raise TypeError(f"each text must be {FORMS}, and all alike; got {kinds}")
 
 
-def keys_of_rows(rows: Sequence[Row], epoch: int) -> Keys:
-    """One key a row, a hash of its text or words and of the epoch."""
-    return keys_of_texts([row if isinstance(row, str) else "\0".join(map(str, row)) for row in rows], epoch)
+def keys_of_rows(rows: Sequence[Row]) -> Keys:
+    """One key a row, the hash of its text or of its words, as `Tokenize` with index="hash" has it."""
+    return hashes(rows_of(row if isinstance(row, str) else "\0".join(map(str, row)) for row in rows))
 
 
 def _is_many(text: Any, words: bool) -> bool:

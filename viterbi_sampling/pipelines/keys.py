@@ -1,32 +1,12 @@
-"""Keys of samples where there are no row numbers: made from the text, the epoch and the part of the text."""
+"""Keys of the parts of a text that are sampled one by one."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
-from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
 Keys = npt.NDArray[np.uint64]
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-def keys_of_texts(texts: Iterable[str | bytes], epoch: int = 0) -> Keys:
-    """One key a text: a hash of its UTF-8 bytes and of the epoch, the same on every machine.
-
-    Equal texts have equal keys, and so equal samples; give rows that must differ their row numbers instead.
-
-    >>> a, b = keys_of_texts(["x", "x"])
-    >>> bool(a == b), bool(a == keys_of_texts(["x"], epoch=1)[0])
-    (True, False)
-    """
-    salt = epoch.to_bytes(8, "little")
-    digests = (
-        blake2b(text.encode("utf-8") if isinstance(text, str) else text, digest_size=8, salt=salt).digest()
-        for text in texts
-    )
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def keys_of_parts(keys: Keys, parts: Keys) -> Keys:

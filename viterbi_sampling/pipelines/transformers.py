@@ -141,9 +141,9 @@ class ViterbiSamplingTokenizer(PythonBackend):
     def train(self, *, alpha: float, seed: int, epoch: int = 0) -> ViterbiSamplingTokenizer:
         """Sample from now on, with these parameters. Returns itself.
 
-        Where a call gives no ``index``, a text's key is a hash of the text and `epoch`: it has the same sample in
-        every batch, worker and run, and another one in another epoch. The mode goes with a pickled tokenizer, and
-        is not saved by save_pretrained.
+        Where a call gives no ``index``, a text's key is its hash: equal texts have equal samples, in every batch,
+        worker and run. Each epoch draws afresh. Both are as in `arrow.Tokenize`, with index="hash" and the same
+        epoch. The mode goes with a pickled tokenizer, and is not saved by save_pretrained.
         """
         self._sampling = Sampling(inverse_temperature(alpha), word(seed, "seed"), word(epoch, "epoch"))
         return self
@@ -263,7 +263,7 @@ class ViterbiSamplingTokenizer(PythonBackend):
         segment = partial(self._segment, sampling=sampling, with_spans=return_offsets_mapping)
         whole = self.split_special_tokens if split_special_tokens is None else split_special_tokens
         added = AddedTokens() if whole else self._added
-        keys = None if sampling is None else self._keys(firsts, index, sampling)
+        keys = None if sampling is None else self._keys(firsts, index)
         first = tokens_of_rows(firsts, added, segment, keys, 0)
         second = None if seconds is None else tokens_of_rows(seconds, added, segment, keys, SECOND_TEXT)
         if return_overflowing_tokens:
@@ -297,9 +297,9 @@ class ViterbiSamplingTokenizer(PythonBackend):
             columns = {name: plain(column, name) for name, column in columns.items()}
         return BatchEncoding(columns, tensor_type=return_tensors)
 
-    def _keys(self, rows: Sequence[Row], index: int | npt.ArrayLike | None, sampling: Sampling) -> Keys:
+    def _keys(self, rows: Sequence[Row], index: int | npt.ArrayLike | None) -> Keys:
         if index is None:
-            return keys_of_rows(rows, sampling.epoch)
+            return keys_of_rows(rows)
         first, keys = indices_of(index, len(rows))
         return np.uint64(first) + np.arange(len(rows), dtype=np.uint64) if keys is None else keys
 
@@ -317,7 +317,12 @@ class ViterbiSamplingTokenizer(PythonBackend):
             rows = self.unigram.encode_batch(texts, with_offsets=with_spans)
         else:
             rows = self.unigram.sample_batch(
-                texts, alpha=sampling.alpha, seed=sampling.seed, index=keys, with_offsets=with_spans
+                texts,
+                alpha=sampling.alpha,
+                seed=sampling.seed,
+                index=keys,
+                draw=sampling.epoch,
+                with_offsets=with_spans,
             )
         return Batch(self._layout.ids_of(rows.ids), rows.offsets, rows.spans)
 
