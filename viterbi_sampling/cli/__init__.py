@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from viterbi_sampling import __version__
+from viterbi_sampling.cli.bench import bench
 from viterbi_sampling.cli.demo import demo
 from viterbi_sampling.cli.segmentation import decode, encode, sample
 from viterbi_sampling.cli.verify import verify
@@ -19,5 +20,5 @@ def main() -> None:
     """
 
 
-for command in (encode, decode, sample, verify, demo):
+for command in (encode, decode, sample, verify, bench, demo):
     main.add_command(command)
