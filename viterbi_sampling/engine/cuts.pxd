@@ -22,6 +22,11 @@ cdef inline uint32_t character(const uint8_t* text, int size) noexcept nogil:
     return c
 
 
+cdef inline uint32_t leading(const uint8_t* text, int size) noexcept nogil:
+    """As `character`, where four bytes can be read."""
+    return (<uint32_t>text[0] << 24 | <uint32_t>text[1] << 16 | <uint32_t>text[2] << 8 | text[3]) >> (32 - 8 * size)
+
+
 cdef inline uint64_t pair_bit(const CutTable* table, uint32_t first, uint32_t second) noexcept nogil:
     return ((<uint64_t>first << 32 | second) * <uint64_t>0x9E3779B97F4A7C15U) >> table.shift
 
@@ -35,33 +40,109 @@ cdef inline bint joined(const CutTable* table, uint32_t first, uint32_t second) 
     return table.pairs[bit >> 6] >> (bit & 63) & 1
 
 
-cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t size, int32_t start, int32_t* ends,
-                          int count) noexcept nogil:
-    """Where the next words end, up to `count` of them: the cuts after `start` < size, or the end of the text.
+cdef extern from *:
+    """
+    #include <cstdint>
+    #include <cstring>
+    #if defined(__SSE2__) || defined(_M_X64)
+    #include <emmintrin.h>
+    #define VITERBI_SAMPLING_SSE2
+    #endif
+    #if defined(_MSC_VER)
+    #include <intrin.h>
+    static inline int viterbi_sampling_lowest(std::uint64_t bits) {
+        unsigned long at;
+        _BitScanForward64(&at, bits);
+        return (int)at;
+    }
+    #else
+    #define viterbi_sampling_lowest(bits) __builtin_ctzll(bits)
+    #endif
 
-    `ends` has room for one more: the store is done whether there is a cut or not, and only counted if there is.
+    // What 64 bytes are, one bit a byte: *letters those that are ASCII letters, *spaces spaces, *high not ASCII.
+    static inline void viterbi_sampling_classes(const unsigned char* text, std::uint64_t* letters, std::uint64_t* spaces,
+                                                std::uint64_t* high) {
+        *letters = *spaces = *high = 0;
+    #if defined(VITERBI_SAMPLING_SSE2)
+        for (int i = 0; i < 4; i++) {
+            // Signed comparisons: what is not ASCII is negative, and no letter.
+            __m128i bytes = _mm_loadu_si128((const __m128i*)(text + 16 * i));
+            __m128i lower = _mm_or_si128(bytes, _mm_set1_epi8(0x20));
+            __m128i inside = _mm_and_si128(_mm_cmpgt_epi8(lower, _mm_set1_epi8('a' - 1)),
+                                           _mm_cmpgt_epi8(_mm_set1_epi8('z' + 1), lower));
+            *letters |= (std::uint64_t)(unsigned)_mm_movemask_epi8(inside) << 16 * i;
+            *spaces |= (std::uint64_t)(unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x20))) << 16 * i;
+            *high |= (std::uint64_t)(unsigned)_mm_movemask_epi8(bytes) << 16 * i;
+        }
+    #else
+        // Eight bytes in a word; the top bits of its bytes are gathered by a multiplication.
+        const std::uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u, gather = 0x0002040810204081u;
+        for (int i = 0; i < 8; i++) {
+            std::uint64_t bytes = 0, low, lower;
+            for (int k = 0; k < 8; k++)
+                bytes |= (std::uint64_t)text[8 * i + k] << 8 * k;
+            low = bytes & ~tops;
+            lower = low | (0x20 * ones);
+            *letters |= ((((lower + (0x80 - 'a') * ones) & ~(lower + (0x7F - 'z') * ones) & ~bytes & tops) * gather) >> 56)
+                        << 8 * i;
+            *spaces |= (((~(((low ^ (0x20 * ones)) + 0x7F * ones) | bytes) & tops) * gather) >> 56) << 8 * i;
+            *high |= (((bytes & tops) * gather) >> 56) << 8 * i;
+        }
+    #endif
+    }
+    """
+    int lowest "viterbi_sampling_lowest"(uint64_t bits) noexcept nogil
+    void classes "viterbi_sampling_classes"(const uint8_t* text, uint64_t* letters, uint64_t* spaces,
+                                            uint64_t* high) noexcept nogil
+
+cdef enum:
+    BLOCK_BYTES = 64            # of ASCII that are looked at at once; so many can be read after a text
+
+
+cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t size, int32_t start, int32_t wanted,
+                          int32_t* ends) noexcept nogil:
+    """Where the next words end, at least `wanted` of them if there are: the cuts after `start` < size, or the end.
+
+    `ends` has room for `wanted` + BLOCK_BYTES + 1: a store is done whether there is a cut or not, and only counted if
+    there is. A cut between two ASCII letters, or before one after a space, is passed over; it is rare. BLOCK_BYTES more
+    bytes can be read after the text.
     """
     cdef int32_t at = start
-    cdef int found = 0, length = char_length(text[at])
-    cdef uint32_t first = character(text + at, length), second
+    cdef int found = 0, length = char_length(text[at]), i
+    cdef uint32_t first = leading(text + at, length), second
+    cdef uint64_t letters, spaces, high, inside, others
     at += length
-    while at < size:
+    while at < size and found < wanted:
         second = text[at]
-        if (first | second) < 0x80:
-            length = 1
-            ends[found] = at
-            found += 1 - table.ascii[first << 7 | second]
-        else:
+        if (first | second) >= 0x80:
             length = char_length(text[at])
-            second = character(text + at, length)
+            second = leading(text + at, length)
             ends[found] = at
             found += 1 - joined(table, first, second)
-        if found == count:
-            return found
-        first = second
-        at += length
-    ends[found] = size
-    return found + 1
+            first = second
+            at += length
+            continue
+        # Two ASCII characters: a block, up to what is not ASCII or the end.
+        classes(text + at, &letters, &spaces, &high)
+        inside = ~<uint64_t>0
+        if size - at < BLOCK_BYTES:
+            inside >>= BLOCK_BYTES - (size - at)
+        if high:
+            inside &= (high & (0 - high)) - 1
+        others = ~letters
+        others |= (others & ~spaces) << 1 | 1
+        others &= inside
+        while others:
+            i = lowest(others)
+            others &= others - 1
+            ends[found] = at + i
+            found += 1 - table.ascii[text[at + i - 1] << 7 | text[at + i]]
+        at += BLOCK_BYTES if inside == ~<uint64_t>0 else lowest(~inside)
+        first = text[at - 1]
+    if found < wanted:
+        ends[found] = size
+        found += 1
+    return found
 
 
 cdef class Cuts:

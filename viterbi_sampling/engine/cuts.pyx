@@ -15,6 +15,7 @@ import numpy as np
 from viterbi_sampling.engine.utf8 cimport char_length
 
 cdef enum:
+    WANTED = 16
     FEWEST_BITS = 12
     MOST_BITS = 22      # half a megabyte: it should stay in the cache
 
@@ -54,13 +55,15 @@ cdef class Cuts:
                 first = second
                 at += length
 
-    def split(self, const uint8_t[::1] text):
+    def split(self, text):
         """Where the words of a text end, in bytes. `text` is valid UTF-8, in the spelling of the pieces."""
-        cdef int32_t at = 0
-        cdef int32_t found[2]
+        cdef int32_t at = 0, size = len(text)
+        cdef int found, i
+        cdef const uint8_t[::1] view = bytes(text) + bytes(BLOCK_BYTES)
+        cdef int32_t some[WANTED + BLOCK_BYTES + 1]
         ends = []
-        while at < text.shape[0]:
-            word_ends(&self.table, &text[0], <int32_t>text.shape[0], at, found, 1)
-            at = found[0]
-            ends.append(at)
+        while at < size:
+            found = word_ends(&self.table, &view[0], size, at, WANTED, some)
+            ends.extend([some[i] for i in range(found)])
+            at = some[found - 1]
         return ends

@@ -19,7 +19,7 @@ from viterbi_sampling.engine.weights import edge_weights
 
 cdef enum:
     # The tables of words: at most 8 MB of slots and 32 MB of records each.
-    MOST_SLOTS = 1 << 17
+    MOST_SLOTS = 1 << 18
     MOST_BYTES = 1 << 25
     SPACES_A_KEY = 64
     KEYS = 4

@@ -35,18 +35,13 @@ from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, reserve_cells
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
 from viterbi_sampling.engine.weights cimport exp_exact
-from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find_ahead, look_ahead, take
+from viterbi_sampling.engine.words cimport MAX_WORD, Ahead, Slot, Table, find_ahead, look_ahead, record_of, take
 from viterbi_sampling.engine.workspace cimport Workspace
 
-cdef enum:
-    INLINE_TOKENS = 4
-
-cdef struct Known:              # the payload of a slot
-    int32_t offset              # of the tokens in the arena, where they are not here
-    int32_t count
+cdef struct Known:              # the record of a word; then its tokens
     double best
     double gap
-    int32_t tokens[INLINE_TOKENS]
+    int32_t count
     bint has_unknown
 
 
@@ -155,18 +150,6 @@ cdef int add_part(BestPaths* paths, int32_t begin, int32_t end, double best, dou
     return OK
 
 
-cdef inline size_t word_bytes(int32_t size) noexcept nogil:
-    """The room in the arena for a word itself, in front of its tokens."""
-    return (size + 3) & ~3 if size > SHORT_WORD else 0
-
-
-cdef inline int32_t* tokens_of(Known* entry, const Table* known, int32_t size) noexcept nogil:
-    """Where the tokens of a word of `size` bytes are kept."""
-    if entry.count <= INLINE_TOKENS:
-        return &entry.tokens[0]
-    return <int32_t*>(known.arena.data + entry.offset + word_bytes(size))
-
-
 cdef int add_word(const Vocabulary* vocabulary, const uint8_t* text, int32_t begin, int32_t end, size_t most,
                   Table* known, Slot* place, Scratch* scratch, BestPaths* paths) noexcept nogil:
     """Add text[begin:end], which lies between cuts, as one part; if it is long, as one part a cut.
@@ -211,15 +194,14 @@ cdef int add_word(const Vocabulary* vocabulary, const uint8_t* text, int32_t beg
         origin = lattice.at
     paths.has_unknown = paths.has_unknown or has_unknown
     if place != NULL:
-        slot = take(known, place, text + begin, end - begin,
-                    word_bytes(end - begin) + (count * sizeof(int32_t) if count > INLINE_TOKENS else 0))
+        slot = take(known, place, text + begin, end - begin, sizeof(Known) + count * sizeof(int32_t))
         if slot != NULL:
-            entry = <Known*>slot.payload
+            entry = <Known*>record_of(known, slot)
             entry.count = count
             entry.best = best
             entry.gap = paths.parts[paths.part_count - 1].gap
             entry.has_unknown = has_unknown
-            memcpy(tokens_of(entry, known, end - begin), tokens, count * sizeof(int32_t))
+            memcpy(entry + 1, tokens, count * sizeof(int32_t))
     return OK
 
 
@@ -232,7 +214,7 @@ cdef int find_parts(const Vocabulary* vocabulary, const CutTable* cuts, const ui
     cdef Ahead ahead
     cdef Slot* slot
     cdef Slot* place
-    cdef Known* entry
+    cdef const Known* entry
     cdef Entry last
     while at < size:
         look_ahead(cuts, known, text, size, at, &ahead)
@@ -244,12 +226,11 @@ cdef int find_parts(const Vocabulary* vocabulary, const CutTable* cuts, const ui
             if slot == NULL:
                 status = add_word(vocabulary, text, at, end, most, known, place, scratch, paths)
             else:
-                entry = <Known*>slot.payload
+                entry = <const Known*>record_of(known, slot)
                 status = add_part(paths, at, end, entry.best, entry.gap, entry.count, most)
                 if status == OK:
                     paths.has_unknown = paths.has_unknown or entry.has_unknown
-                    memcpy(paths.tokens.data + paths.tokens.size - entry.count, tokens_of(entry, known, end - at),
-                           entry.count * sizeof(int32_t))
+                    memcpy(paths.tokens.data + paths.tokens.size - entry.count, entry + 1, entry.count * sizeof(int32_t))
             if status != OK:
                 return status
             at = end

@@ -32,7 +32,7 @@ from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.scratch cimport Cell, Scratch
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step
 from viterbi_sampling.engine.utf8 cimport char_length
-from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find_ahead, look_ahead, take
+from viterbi_sampling.engine.words cimport MAX_WORD, Ahead, Slot, Table, find_ahead, look_ahead, record_of, take
 from viterbi_sampling.engine.workspace cimport Workspace
 
 Analysis = namedtuple("Analysis", "log_partition entropy text starts ends tokens parts marginals conditionals")
@@ -41,11 +41,9 @@ Analysis.__doc__ = "What `analyse` finds out."
 cdef enum:
     MOST_EDGES = 1024           # of a word that is kept
 
-cdef struct Known:              # the payload of a slot
-    int32_t offset              # of the word's record in the arena
+cdef struct Known:              # the record of a word; then marginals, conditionals, tokens, starts, ends (bytes)
     int32_t edges
     int32_t characters
-    int32_t record              # where the record's arrays begin: marginals, conditionals, tokens, starts, ends (bytes)
     double log_partition
     double entropy
 
@@ -184,22 +182,21 @@ cdef int word_quantities(const Vocabulary* vocabulary, const Weights* weights, c
 cdef void keep(const uint8_t* word, int32_t size, int32_t before, int32_t characters, double log_partition,
                double entropy, const Edges* edges, size_t first, Table* known, Slot* place) noexcept nogil:
     """Keep what is known of a word: the edges from `first` on. `before`: characters of the text before the word."""
-    cdef size_t count = edges.size - first, head = (size + 7) & ~7 if size > SHORT_WORD else 0, i
+    cdef size_t count = edges.size - first, i
     cdef Slot* slot
     cdef Known* entry
     cdef uint8_t* record
     if count > MOST_EDGES:
         return
-    slot = take(known, place, word, size, head + 22 * count)
+    slot = take(known, place, word, size, sizeof(Known) + 22 * count)
     if slot == NULL:
         return
-    entry = <Known*>slot.payload
-    entry.record = entry.offset + <int32_t>head
+    entry = <Known*>record_of(known, slot)
     entry.edges = <int32_t>count
     entry.characters = characters
     entry.log_partition = log_partition
     entry.entropy = entropy
-    record = known.arena.data + entry.record
+    record = <uint8_t*>(entry + 1)
     memcpy(record, edges.marginals.data + first, 8 * count)
     memcpy(record + 8 * count, conditionals_from(edges, first), 8 * count)
     memcpy(record + 16 * count, edges.tokens.data + first, 4 * count)
@@ -208,10 +205,10 @@ cdef void keep(const uint8_t* word, int32_t size, int32_t before, int32_t charac
         record[21 * count + i] = <uint8_t>(edges.ends.data[first + i] - before)
 
 
-cdef bint recall(const Known* entry, const Table* known, int32_t before, Edges* edges) noexcept nogil:
+cdef bint recall(const Known* entry, int32_t before, Edges* edges) noexcept nogil:
     """Add the edges of a word that is known. False without memory."""
     cdef size_t count = entry.edges, i
-    cdef const uint8_t* record = known.arena.data + entry.record
+    cdef const uint8_t* record = <const uint8_t*>(entry + 1)
     cdef const uint8_t* starts = record + 20 * count
     cdef const uint8_t* ends = record + 21 * count
     cdef int32_t* start
@@ -257,10 +254,10 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
             if end - at <= MAX_WORD and weights != NULL:
                 slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
             if slot != NULL:
-                entry = <const Known*>slot.payload
+                entry = <const Known*>record_of(known, slot)
                 add(log_partition, entry.log_partition)
                 add(entropy, entry.entropy)
-                if with_edges and not recall(entry, known, before, edges):
+                if with_edges and not recall(entry, before, edges):
                     return NO_MEMORY
                 before += entry.characters
             else:

@@ -1,6 +1,6 @@
 # What is kept of a word for sampling: thresholds, ready to be compared with uniforms.
 
-from libc.stdint cimport int16_t, int32_t, uint8_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from viterbi_sampling.engine.buffer cimport Sum
@@ -15,29 +15,15 @@ cdef enum Kind:
     AT_ONCE = 0                 # at most one of its parts has several paths, and they are few: an AtOnce
     ONE_BY_ONE = 1              # one part with more paths: a Record
     SPLIT = 2                   # several parts, each a word of its own: `choices` ends (bytes)
-    SINGLE = 3                  # one path of few edges: a Single
 
-cdef enum:
-    SINGLE_TOKENS = 5
-
-cdef struct Known:              # the payload of a slot
-    int32_t offset              # of the word's record in the arena
-    int32_t record              # where the record's arrays begin
+# What is known of a word, then its arrays. A word with one path of few tokens, none unknown, has them in its slot instead.
+cdef struct Known:
+    uint8_t kind
+    uint8_t has_unknown
+    uint8_t stride              # AT_ONCE: bytes of a row
+    uint16_t choices            # AT_ONCE: paths. ONE_BY_ONE, PERFECT: edges that take a uniform; they come first
+    uint16_t edges
     double log_sum              # the logarithm of the sum of the weights of all its paths
-    int32_t kind
-    bint has_unknown
-    int32_t choices             # AT_ONCE: paths. ONE_BY_ONE, PERFECT: edges that take a uniform; they come first
-    int32_t edges
-    int32_t thresholds          # how many there is room for
-    int32_t stride              # AT_ONCE: bytes of a row
-
-cdef struct Single:             # the payload of a slot of kind SINGLE; `kind` and `has_unknown` where Known has them
-    int32_t offset
-    int32_t count
-    double log_sum
-    int32_t kind
-    bint has_unknown
-    int32_t tokens[SINGLE_TOKENS]
 
 # The arrays of an AtOnce, one after the other. A threshold is in units of the uniforms, 2^-53, rounded up, so that
 # k * 2^-53 < t if and only if k < ceil(t * 2^53). There is one for each path but the last, filled up to a multiple of
@@ -53,10 +39,15 @@ cdef struct AtOnce:
     uint8_t* thresholds         # whole, 8 bytes each, not aligned
 
 
-cdef inline AtOnce at_once_at(uint8_t* data, const Known* entry) noexcept nogil:
+cdef inline int32_t thresholds_of(const Known* entry) noexcept nogil:
+    """Thresholds of an AtOnce, those included that fill it up."""
+    return (entry.choices - 1 + BLOCK - 1) // BLOCK * BLOCK
+
+
+cdef inline AtOnce at_once(const Known* entry) noexcept nogil:
     cdef AtOnce record
-    record.highs = <int16_t*>data
-    record.tokens = <int32_t*>(record.highs + entry.thresholds)
+    record.highs = <int16_t*>(entry + 1)
+    record.tokens = <int32_t*>(record.highs + thresholds_of(entry))
     record.rows = <uint8_t*>(record.tokens + entry.edges)
     record.thresholds = record.rows + entry.choices * entry.stride
     return record
@@ -69,7 +60,7 @@ cdef inline const uint8_t* row_of(const AtOnce* record, const Known* entry, uint
     cdef int32_t chosen = 0, block, i
     cdef int16_t below
     cdef uint64_t threshold
-    for block in range(0, entry.thresholds, 16):
+    for block in range(0, thresholds_of(entry), 16):
         below = 0
         for i in range(16):
             # -1 where the threshold is less, by the sign of a difference of numbers of 15 bits: as a comparison this sum is
@@ -97,13 +88,13 @@ cdef struct Record:
     uint8_t* first
 
 
-cdef inline Record record_at(uint8_t* data, size_t thresholds, size_t edges) noexcept nogil:
+cdef inline Record record_at(const Known* entry) noexcept nogil:
     cdef Record record
-    record.thresholds = <uint64_t*>data
-    record.tokens = <int32_t*>(data + thresholds * sizeof(uint64_t))
-    record.starts = <uint8_t*>(record.tokens + edges)
-    record.ends = record.starts + edges
-    record.first = record.ends + edges
+    record.thresholds = <uint64_t*>(entry + 1)
+    record.tokens = <int32_t*>(record.thresholds + entry.choices)
+    record.starts = <uint8_t*>(record.tokens + entry.edges)
+    record.ends = record.starts + entry.edges
+    record.first = record.ends + entry.edges
     return record
 
 
@@ -129,6 +120,6 @@ cdef inline void copy_row(const AtOnce* record, const uint8_t* row, int32_t* tar
 
 # Add the tokens of one random path over a word of `size` bytes that begins at `begin`, not a SPLIT one. False without
 # memory.
-cdef bint draw(Algorithm algorithm, const Known* entry, const Table* known, int32_t size, const Vocabulary* vocabulary,
+cdef bint draw(Algorithm algorithm, const Known* entry, int32_t size, const Vocabulary* vocabulary,
                const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream, Tokens* out, double alpha,
                Sum* log_prob) noexcept nogil

@@ -6,7 +6,7 @@ same order, so it makes the same choices.
 """
 
 from libc.math cimport ceil
-from libc.stdint cimport int16_t, int32_t, uint8_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.buffer cimport OK, Sum, add, reserve_ints
@@ -18,7 +18,7 @@ from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport Stream, stream_take
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
-from viterbi_sampling.engine.words cimport MAX_WORD, SHORT_WORD, Slot, Table, take
+from viterbi_sampling.engine.words cimport INLINE_TOKENS, MAX_WORD, SHORT_WORD, Slot, Table, record_of, take
 
 cdef enum:
     NO_EDGE = 255
@@ -87,7 +87,6 @@ cdef bint study(const Vocabulary* vocabulary, const Weights* weights, const uint
 
 
 cdef Slot* keep_at_once(const uint8_t* word, int32_t size, Lesson* lesson, Table* known, Slot* place) noexcept nogil:
-    cdef size_t head = (size + 7) & ~7 if size > SHORT_WORD else 0
     cdef int32_t first[MAX_WORD + 1]        # the single edge to a position, in parts with one path
     cdef uint8_t front[MAX_WORD + 1]        # the edges before and after the part with several paths
     cdef uint8_t behind[MAX_WORD + 1]
@@ -96,7 +95,6 @@ cdef Slot* keep_at_once(const uint8_t* word, int32_t size, Lesson* lesson, Table
     cdef uint64_t units
     cdef Slot* slot
     cdef Known* entry
-    cdef Single* single
     cdef AtOnce record
     cdef uint8_t* row
     cdef int paths = lesson.paths.count if lesson.choosing else 1
@@ -122,34 +120,26 @@ cdef Slot* keep_at_once(const uint8_t* word, int32_t size, Lesson* lesson, Table
         if lesson.choosing:
             count += lesson.paths.first[path + 1] - lesson.paths.first[path]
         longest = max(longest, count)
-    if paths == 1 and longest <= SINGLE_TOKENS:
-        slot = take(known, place, word, size, head)
+    if paths == 1 and longest <= INLINE_TOKENS and size <= SHORT_WORD and not lesson.has_unknown:
+        slot = take(known, place, word, size, 0)
         if slot != NULL:
-            single = <Single*>slot.payload
-            single.kind = SINGLE
-            single.log_sum = lesson.log_sum
-            single.has_unknown = lesson.has_unknown
-            single.count = longest
+            slot.tokens[1] = slot.tokens[2] = -1
             for i in range(longest):
                 # No part has several paths, so that all edges lie in front of it, the last first.
-                single.tokens[i] = lesson.edges[front[longest - 1 - i]].token
-            for i in range(longest, SINGLE_TOKENS):
-                single.tokens[i] = 0
+                slot.tokens[i] = lesson.edges[front[longest - 1 - i]].token
         return slot
-    slot = take(known, place, word, size, head + filled_up(paths - 1, BLOCK) * (sizeof(int16_t) + 8)
+    slot = take(known, place, word, size, sizeof(Known) + filled_up(paths - 1, BLOCK) * (sizeof(int16_t) + 8)
                 + lesson.edge_count * sizeof(int32_t) + paths * filled_up(longest + 1, ROW))
     if slot == NULL:
         return NULL
-    entry = <Known*>slot.payload
-    entry.record = entry.offset + <int32_t>head
+    entry = <Known*>record_of(known, slot)
     entry.log_sum = lesson.log_sum
     entry.kind = AT_ONCE
-    entry.choices = paths
-    entry.edges = <int32_t>lesson.edge_count
-    entry.thresholds = <int32_t>filled_up(paths - 1, BLOCK)
-    entry.stride = <int32_t>filled_up(longest + 1, ROW)
+    entry.choices = <uint16_t>paths
+    entry.edges = <uint16_t>lesson.edge_count
+    entry.stride = <uint8_t>filled_up(longest + 1, ROW)
     entry.has_unknown = lesson.has_unknown
-    record = at_once_at(known.arena.data + entry.record, entry)
+    record = at_once(entry)
     for i in range(entry.edges):
         record.tokens[i] = lesson.edges[i].token
     memset(record.rows, 0, paths * entry.stride)
@@ -166,7 +156,7 @@ cdef Slot* keep_at_once(const uint8_t* word, int32_t size, Lesson* lesson, Table
             row[0] = behind[i]
             row += 1
         record.rows[path * entry.stride] = <uint8_t>(row - record.rows - path * entry.stride - 1)
-    for i in range(entry.thresholds):
+    for i in range(thresholds_of(entry)):
         units = in_units(lesson.paths.thresholds[i] if i < paths - 1 else 1.0)
         # A threshold of 2^53 lies above all uniforms; no upper bits of one are greater.
         record.highs[i] = <int16_t>min(units >> 38, <uint64_t>0x7FFF)
@@ -175,7 +165,7 @@ cdef Slot* keep_at_once(const uint8_t* word, int32_t size, Lesson* lesson, Table
 
 
 cdef inline size_t record_bytes(int32_t size, size_t thresholds, size_t edges) noexcept nogil:
-    return thresholds * sizeof(uint64_t) + edges * (sizeof(int32_t) + 2) + size + 2
+    return sizeof(Known) + thresholds * sizeof(uint64_t) + edges * (sizeof(int32_t) + 2) + size + 2
 
 
 cdef Slot* keep_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
@@ -183,7 +173,7 @@ cdef Slot* keep_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, co
     """Keep the thresholds of the edges of a word that is one part."""
     cdef Lattice* lattice = &scratch.lattice
     cdef int32_t ready = 0, position, k
-    cdef size_t head = (size + 7) & ~7 if size > SHORT_WORD else 0, i
+    cdef size_t i
     cdef const Edge* edge
     cdef double thresholds[MOST_EDGES]
     cdef Edge edges[MOST_EDGES]
@@ -217,17 +207,16 @@ cdef Slot* keep_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, co
                 count += 1
                 k = scratch.previous.data[k]
         choices = count
-    slot = take(known, place, word, size, head + record_bytes(size, choices, count))
+    slot = take(known, place, word, size, record_bytes(size, choices, count))
     if slot == NULL:
         return NULL
-    entry = <Known*>slot.payload
-    entry.record = entry.offset + <int32_t>head
+    entry = <Known*>record_of(known, slot)
     entry.log_sum = lesson.log_sum
     entry.kind = ONE_BY_ONE
-    entry.choices = entry.thresholds = <int32_t>choices
-    entry.edges = <int32_t>count
+    entry.choices = <uint16_t>choices
+    entry.edges = <uint16_t>count
     entry.has_unknown = lesson.has_unknown
-    record = record_at(known.arena.data + entry.record, choices, count)
+    record = record_at(entry)
     certain = choices
     choices = 0
     for i in range(count):
@@ -252,15 +241,13 @@ cdef Slot* keep_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, co
 
 cdef Slot* keep_split(const uint8_t* word, int32_t size, const Lesson* lesson, Table* known, Slot* place) noexcept nogil:
     """Keep where the parts of a word end."""
-    cdef size_t head = (size + 7) & ~7 if size > SHORT_WORD else 0
-    cdef Slot* slot = take(known, place, word, size, head + lesson.parts)
+    cdef Slot* slot = take(known, place, word, size, sizeof(Known) + lesson.parts)
     cdef Known* entry
     if slot != NULL:
-        entry = <Known*>slot.payload
-        entry.record = entry.offset + <int32_t>head
+        entry = <Known*>record_of(known, slot)
         entry.kind = SPLIT
-        entry.choices = lesson.parts
-        memcpy(known.arena.data + entry.record, lesson.part_ends, lesson.parts)
+        entry.choices = <uint16_t>lesson.parts
+        memcpy(entry + 1, lesson.part_ends, lesson.parts)
     return slot
 
 
@@ -330,28 +317,20 @@ cdef bint draw_backwards(const Known* entry, Record record, int32_t size, const 
     return add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens + at, MAX_WORD + 1 - at, entry.has_unknown)
 
 
-cdef bint draw(Algorithm algorithm, const Known* entry, const Table* known, int32_t size, const Vocabulary* vocabulary,
+cdef bint draw(Algorithm algorithm, const Known* entry, int32_t size, const Vocabulary* vocabulary,
                const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream, Tokens* out, double alpha,
                Sum* log_prob) noexcept nogil:
-    cdef uint8_t* data = known.arena.data + entry.record
-    cdef Record record
-    cdef const Single* single
     cdef AtOnce table
     cdef int32_t tokens[MAX_WORD + ROW]
     cdef const uint8_t* row
-    if entry.kind == SINGLE:
-        single = <const Single*>entry
-        return add_tokens_of(single.tokens, single.count, single.log_sum, single.has_unknown, vocabulary, spelling, text,
-                             begin, out, alpha, log_prob)
     if entry.kind == AT_ONCE:
-        table = at_once_at(data, entry)
+        table = at_once(entry)
         row = row_of(&table, entry, stream_take(stream, 1)[0]) if entry.choices > 1 else table.rows
         copy_row(&table, row, tokens)
         return add_tokens_of(tokens, row[0], entry.log_sum, entry.has_unknown, vocabulary, spelling, text, begin, out, alpha,
                              log_prob)
     if log_prob != NULL:
         add(log_prob, -entry.log_sum)
-    record = record_at(data, entry.thresholds, entry.edges)
     if algorithm == PERFECT:
-        return draw_perfect(entry, record, size, vocabulary, spelling, text, begin, stream, out, alpha, log_prob)
-    return draw_backwards(entry, record, size, vocabulary, spelling, text, begin, stream, out, alpha, log_prob)
+        return draw_perfect(entry, record_at(entry), size, vocabulary, spelling, text, begin, stream, out, alpha, log_prob)
+    return draw_backwards(entry, record_at(entry), size, vocabulary, spelling, text, begin, stream, out, alpha, log_prob)

@@ -16,13 +16,14 @@ from viterbi_sampling.engine.choices cimport (
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.records cimport (
-    AT_ONCE, ROW, SINGLE, SPLIT, AtOnce, Known, Single, add_tokens_of, at_once_at, copy_row, draw, learn, row_of,
+    AT_ONCE, ROW, SPLIT, AtOnce, Known, add_tokens_of, at_once, copy_row, draw, learn, row_of,
 )
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
-from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.words cimport (
-    AHEAD, MAX_WORD, SHORT_WORD, Ahead, Slot, Table, find, find_ahead, hash_of, key_of, long_key, look_ahead, prefetch,
+    MAX_WORD, MOST_AHEAD, SHORT_WORD, Ahead, Slot, Table, find, find_ahead, hash_of, key_of, long_key, look_ahead, prefetch,
+    record_of, tokens_in,
 )
 
 cdef enum:
@@ -113,36 +114,38 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
 # -- a text ------------------------------------------------------------------------------------------
 
 cdef int sample_word(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const Spelling* spelling,
-                     const uint8_t* text, int32_t begin, int32_t end, uint64_t low, uint64_t high, Stream* stream,
-                     Table* known, Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
-    """One random path over a word, whatever is known of it."""
-    cdef Slot* slot = NULL
-    cdef Slot* place
+                     const uint8_t* text, int32_t begin, int32_t end, Slot* slot, Slot* place, Stream* stream, Table* known,
+                     Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
+    """One random path over a word, from its slot or, where it has none yet, with the place for it."""
     cdef const Known* entry
     cdef uint8_t part_ends[MAX_WORD]
+    cdef uint64_t low = 0, high = 0
     cdef int i, parts, status
     cdef int32_t first = begin, size = end - begin
     cdef bint drawn
-    if size <= MAX_WORD and algorithm != VITERBI_SAMPLING:
-        slot = find(known, text + begin, size, low, high, hash_of(low, high), &place)
-        if slot == NULL:
-            slot = learn(algorithm, vocabulary, weights, text + begin, size, known, place, scratch)
+    if slot == NULL and size <= MAX_WORD and algorithm != VITERBI_SAMPLING:
+        slot = learn(algorithm, vocabulary, weights, text + begin, size, known, place, scratch)
     if slot == NULL:
         return sample_directly(algorithm, vocabulary, weights, spelling, text, begin, end, stream, scratch, out, log_prob)
-    entry = <const Known*>slot.payload
+    if slot.tokens[0] >= 0:
+        # One path: its probability is 1.
+        drawn = add_tokens(out, spelling, vocabulary.lengths, text, begin, slot.tokens, tokens_in(slot), False)
+        return OK if drawn else NO_MEMORY
+    entry = <const Known*>record_of(known, slot)
     if entry.kind != SPLIT:
-        drawn = draw(algorithm, entry, known, size, vocabulary, spelling, text, begin, stream, out, weights.alpha, log_prob)
+        drawn = draw(algorithm, entry, size, vocabulary, spelling, text, begin, stream, out, weights.alpha, log_prob)
         return OK if drawn else NO_MEMORY
     # Learning a part may move the record. The parts of a part are itself.
     parts = entry.choices
-    memcpy(part_ends, known.arena.data + entry.record, parts)
+    memcpy(part_ends, entry + 1, parts)
     for i in range(parts):
         size = begin + part_ends[i] - first
         if size <= SHORT_WORD:
             key_of(text + first, size, &low, &high)
         else:
             long_key(text + first, size, &low, &high)
-        status = sample_word(algorithm, vocabulary, weights, spelling, text, first, first + size, low, high, stream, known,
+        slot = find(known, text + first, size, low, high, hash_of(low, high), &place)
+        status = sample_word(algorithm, vocabulary, weights, spelling, text, first, first + size, slot, place, stream, known,
                              scratch, out, log_prob)
         if status != OK:
             return status
@@ -155,18 +158,17 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
                 Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
     """In three steps, each of which asks for the cache lines of the next: slots, records, rows of paths."""
     cdef int32_t at = 0, begin
-    cdef int word, first, known_words
+    cdef int word, first, known_words, status
     cdef Ahead ahead
+    cdef Slot* place = NULL
+    cdef const Slot* slots[MOST_AHEAD]
+    cdef const Known* entries[MOST_AHEAD]       # NULL for a word of one path, which is in the slot
+    cdef AtOnce records[MOST_AHEAD]
+    cdef const uint8_t* rows[MOST_AHEAD]
     cdef Slot* slot
-    cdef Slot* place
-    cdef const Known* entries[AHEAD]
-    cdef AtOnce records[AHEAD]
-    cdef const uint8_t* rows[AHEAD]
     cdef const Known* entry
-    cdef const Single* single
     cdef int32_t tokens[MAX_WORD + ROW]
     cdef int32_t* target
-    cdef int i, status
     cdef bint plain = not out.with_spans and log_prob == NULL, fits
     if vocabulary.directly:
         return sample_directly(algorithm, vocabulary, weights, spelling, text, 0, size, stream, scratch, out, log_prob)
@@ -177,46 +179,54 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
             # The words from here on that are known and drawn at once.
             first = word
             begin = at
-            while word < ahead.count and ahead.ends[word] - begin <= MAX_WORD and algorithm != VITERBI_SAMPLING:
-                slot = find_ahead(known, text + begin, ahead.ends[word] - begin, &ahead, word, &place)
+            slot = NULL
+            while word < ahead.count:
+                slot = NULL
+                if ahead.ends[word] - begin <= MAX_WORD and algorithm != VITERBI_SAMPLING:
+                    slot = find_ahead(known, text + begin, ahead.ends[word] - begin, &ahead, word, &place)
                 if slot == NULL:
                     break
-                entries[word] = <const Known*>slot.payload
-                if entries[word].kind == AT_ONCE:
-                    records[word] = at_once_at(known.arena.data + entries[word].record, entries[word])
-                    prefetch(records[word].highs)
-                    prefetch(records[word].tokens)
-                elif entries[word].kind != SINGLE:
-                    break
+                slots[word] = slot
+                entries[word] = NULL
+                if slot.tokens[0] < 0:
+                    entries[word] = <const Known*>record_of(known, slot)
+                    prefetch(entries[word])
+                    prefetch(<const uint8_t*>entries[word] + 64)
                 begin = ahead.ends[word]
                 word += 1
             known_words = word
             for word in range(first, known_words):
-                if entries[word].kind == AT_ONCE:
-                    rows[word] = records[word].rows
-                    if entries[word].choices > 1:
-                        rows[word] = row_of(&records[word], entries[word], stream_take(stream, 1)[0])
-                        prefetch(rows[word])
+                entry = entries[word]
+                if entry == NULL:
+                    continue
+                if entry.kind != AT_ONCE:
+                    known_words = word
+                    slot = <Slot*>slots[word]
+                    break
+                records[word] = at_once(entry)
+                rows[word] = records[word].rows
+                if entry.choices > 1:
+                    rows[word] = row_of(&records[word], entry, stream_take(stream, 1)[0])
+                prefetch(rows[word])
             for word in range(first, known_words):
                 entry = entries[word]
-                single = <const Single*>entry
-                # Both kinds have this in the same place.
-                if plain and not entry.has_unknown:
+                if plain and (entry == NULL or not entry.has_unknown):
                     if not reserve_ints(&out.ids, out.ids.size + MAX_WORD + ROW):
                         return NO_MEMORY
                     target = out.ids.data + out.ids.size
-                    if entry.kind == SINGLE:
-                        for i in range(5):
-                            target[i] = single.tokens[i]
-                        out.ids.size += single.count
+                    if entry == NULL:
+                        target[0] = slots[word].tokens[0]
+                        target[1] = slots[word].tokens[1]
+                        target[2] = slots[word].tokens[2]
+                        out.ids.size += tokens_in(slots[word])
                     else:
                         copy_row(&records[word], rows[word], target)
                         out.ids.size += rows[word][0]
                     out.after_unknown = False
                 else:
-                    if entry.kind == SINGLE:
-                        fits = add_tokens_of(single.tokens, single.count, single.log_sum, single.has_unknown, vocabulary,
-                                             spelling, text, at, out, weights.alpha, log_prob)
+                    if entry == NULL:
+                        fits = add_tokens(out, spelling, vocabulary.lengths, text, at, slots[word].tokens,
+                                          tokens_in(slots[word]), False)
                     else:
                         copy_row(&records[word], rows[word], tokens)
                         fits = add_tokens_of(tokens, rows[word][0], entry.log_sum, entry.has_unknown, vocabulary, spelling,
@@ -227,8 +237,8 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
             word = known_words
             if word < ahead.count:
                 # Another word; what is known may have moved afterwards.
-                status = sample_word(algorithm, vocabulary, weights, spelling, text, at, ahead.ends[word], ahead.lows[word],
-                                     ahead.highs[word], stream, known, scratch, out, log_prob)
+                status = sample_word(algorithm, vocabulary, weights, spelling, text, at, ahead.ends[word], slot, place,
+                                     stream, known, scratch, out, log_prob)
                 if status != OK:
                     return status
                 at = ahead.ends[word]

@@ -18,13 +18,20 @@ exact arithmetic, better by `gap` than any other.
 4. `gap` is found in double precision, where it errs by less than 2·c·R·2^-53: in double precision as
    much as the R in 2E allows for, so R counts twice there.
 5. Where |S| + R stays below 100,000, no rebase happens inside the word (in single precision).
-Each word is kept with `limit`, the |S| up to which 3 to 5 hold. Beyond it the plain pass decides
-the word from the true S, which is always at hand: one addition a token keeps it.
+Each word is kept with `limit`, the |S| up to which 3 to 5 hold. Beyond it the plain pass decides the
+word from the true S.
+
+**Why S need not be known otherwise.** The sum of |score| over the tokens of a path bounds |S|: it is
+kept as `bound`, with one addition a word, and compared with the limit. The rounding of S and that of
+the bound stay below (1 + 2u)^n for n additions, less than 1 % for n up to 2^16 and the tokens of the
+words that are looked at at once; the limits are 1 % lower for it. Where the true S is needed, the scores
+of the tokens since it was known last are added, in the order of the text: that is done after 2^16
+tokens anyway, and all in all adds each score once.
 """
 
-from libc.math cimport fabs, fabsf
-from libc.stdint cimport int16_t, int32_t, uint8_t, uint32_t
-from libc.string cimport memcpy, memset
+from libc.math cimport fabs
+from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.string cimport memcpy
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable
@@ -33,30 +40,23 @@ from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, add_step, rese
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
 from viterbi_sampling.engine.utf8 cimport char_length
-from viterbi_sampling.engine.words cimport Ahead, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, take
+from viterbi_sampling.engine.words cimport (
+    Ahead, INLINE_TOKENS, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, record_of, take, tokens_in,
+)
 
 cdef enum:
-    MOST_INLINE = 4             # tokens in a slot
+    MOST_SINCE = 1 << 16        # tokens since the true score was known
 
-cdef struct Single:             # the payload of a slot, sums in single precision
-    int32_t offset              # of the word, then the tokens and scores, in the arena, where they are not here
+cdef struct Record:             # of a word that has no place in its slot; then its tokens
     float limit
-    int16_t count
-    int16_t has_unknown
-    int32_t tokens[4]
-    float scores[4]
+    float total                 # of |score|, rounded up
+    int32_t count
+    bint has_unknown
 
-cdef struct Double:             # the same, sums in double precision
-    int32_t offset
-    float limit
-    int16_t count
-    int16_t has_unknown
-    int32_t tokens[3]
-    double scores[3]
-
-ctypedef fused Known:
-    Single
-    Double
+cdef struct Score:              # the score of the path so far
+    double value                # in the given precision, as it was ...
+    size_t known                # ... when there were so many tokens
+    float bound                 # on its magnitude now, but for 1 %
 
 cdef double REBASE = 100000.0
 cdef double UNREACHED = -1e300
@@ -234,21 +234,33 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
     return pairs[size].best - pairs[size].second
 
 
-cdef Slot* learn(const Vocabulary* vocabulary, const uint8_t* word, int32_t size, Table* known, Slot* place, Pair* pairs,
-                 Known* kind) noexcept nogil:
-    """Keep the best path of a word of at most MAX_WORD bytes; its slot, or NULL where it is not kept.
+cdef inline uint32_t bits_of(float x) noexcept nogil:
+    cdef uint32_t bits
+    memcpy(&bits, &x, 4)
+    return bits
 
-    The type of `kind` tells the precision of the sums, here and below; nothing else of it counts.
-    """
-    cdef double greatest, gap, reach, limit
-    cdef int32_t position, characters = 0, count = 0, inline_tokens, item, i
-    cdef size_t head = 0
-    cdef Known* entry
+
+cdef inline float float_of(uint32_t bits) noexcept nogil:
+    cdef float x
+    memcpy(&x, &bits, 4)
+    return x
+
+
+cdef inline uint32_t link_of(float limit, float total) noexcept nogil:
+    """Both in 32 bits: the upper half of a float each, the limit rounded down, the total up."""
+    return (bits_of(limit) & <uint32_t>0xFFFF0000U) | (bits_of(total) + 0xFFFF) >> 16
+
+
+cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint8_t* word, int32_t size, Table* known,
+                 Slot* place, Pair* pairs) noexcept nogil:
+    """Keep the best path of a word of at most MAX_WORD bytes; its slot, or NULL where it is not kept."""
+    cdef double greatest, gap, reach, limit, total = 0
+    cdef int32_t position, characters = 0, count = 0, i
     cdef Slot* slot
+    cdef Record* record
     cdef int32_t* tokens
-    cdef float* scores = NULL
-    cdef double* double_scores = NULL
-    gap = best_two(vocabulary, word, size, Known is Single, pairs, &greatest)
+    cdef bint has_unknown = False, inside
+    gap = best_two(vocabulary, word, size, single_precision, pairs, &greatest)
     if pairs[size].best < REACHED:
         return NULL
     for i in range(size):
@@ -256,52 +268,60 @@ cdef Slot* learn(const Vocabulary* vocabulary, const uint8_t* word, int32_t size
     position = size
     while position > 0:
         count += 1
+        total += fabs(vocabulary.scores[pairs[position].token])
+        has_unknown = has_unknown or pairs[position].token == vocabulary.unknown
         position = pairs[position].start
     reach = characters * greatest
-    if Known is Single:
+    if single_precision:
         limit = min(gap * 8388608.0 / (1.01 * characters), REBASE * 0.999) - reach
-        inline_tokens = 4
-        item = 8
     else:
-        limit = gap * 4503599627370496.0 / (1.01 * characters) - 2 * reach
-        inline_tokens = 3
-        item = 12
-    if size > SHORT_WORD:
-        head = (size + 7) & ~7
-    slot = take(known, place, word, size, head + (item * count if count > inline_tokens else 0))
+        limit = min(gap * 4503599627370496.0 / (1.01 * characters) - 2 * reach, 1e38)
+    limit = limit * 0.989 if limit > 0 and reach < 1e300 else 0
+    total = min(total * 1.000001, 1e38)
+    inside = count <= INLINE_TOKENS and size <= SHORT_WORD and not has_unknown
+    slot = take(known, place, word, size, 0 if inside else sizeof(Record) + count * sizeof(int32_t))
     if slot == NULL:
         return NULL
-    entry = <Known*>slot.payload
-    entry.limit = <float>(limit * 0.999) if limit > 0 else 0
-    entry.count = <int16_t>count
-    entry.has_unknown = False
-    memset(entry.scores, 0, sizeof(entry.scores))
-    if count > inline_tokens:
-        entry.tokens[0] = entry.offset + <int32_t>head
-        if Known is Single:
-            scores = <float*>(known.arena.data + entry.tokens[0])
-            tokens = <int32_t*>(scores + count)
-        else:
-            double_scores = <double*>(known.arena.data + entry.tokens[0])
-            tokens = <int32_t*>(double_scores + count)
+    if inside:
+        slot.link = link_of(<float>limit, <float>total)
+        slot.tokens[1] = slot.tokens[2] = -1
+        tokens = slot.tokens
     else:
-        tokens = entry.tokens
-        if Known is Single:
-            scores = entry.scores
-        else:
-            double_scores = entry.scores
+        record = <Record*>record_of(known, slot)
+        record.limit = <float>limit
+        record.total = <float>total
+        record.count = count
+        record.has_unknown = has_unknown
+        tokens = <int32_t*>(record + 1)
     position = size
     i = count
     while position > 0:
         i -= 1
         tokens[i] = pairs[position].token
-        if Known is Single:
-            scores[i] = vocabulary.single_scores[tokens[i]]
-        else:
-            double_scores[i] = vocabulary.scores[tokens[i]]
-        entry.has_unknown = entry.has_unknown or tokens[i] == vocabulary.unknown
         position = pairs[position].start
     return slot
+
+
+cdef void know(Score* score, const Vocabulary* vocabulary, bint single_precision, const int32_t* tokens,
+               size_t count) noexcept nogil:
+    """Work out the score of the path after `count` tokens, of which those since it was known are no unknown ones."""
+    cdef size_t i
+    cdef float single = <float>score.value
+    cdef double value = score.value
+    if single_precision:
+        for i in range(score.known, count):
+            single = vocabulary.single_scores[tokens[i]] + single
+        value = single
+    else:
+        for i in range(score.known, count):
+            value = vocabulary.scores[tokens[i]] + value
+    known_now(score, value, count)
+
+
+cdef inline void known_now(Score* score, double value, size_t count) noexcept nogil:
+    score.value = value
+    score.known = count
+    score.bound = <float>fabs(value)
 
 
 cdef inline bint begins_anew(const Vocabulary* vocabulary, const uint8_t* text, int32_t at) noexcept nogil:
@@ -311,78 +331,101 @@ cdef inline bint begins_anew(const Vocabulary* vocabulary, const uint8_t* text, 
     return at > 0 and text[at - 1] == 0x0A and text[at] != 0x0A
 
 
-cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling, const uint8_t* text,
-                       int32_t size, Table* known, Scratch* scratch, Tokens* out, Known* kind) noexcept nogil:
+cdef int decide_plainly(const Vocabulary* vocabulary, const Spelling* spelling, bint single_precision, const uint8_t* text,
+                        int32_t begin, int32_t end, Score* score, Scratch* scratch, Tokens* out) noexcept nogil:
+    """A word by the plain pass, from the true score."""
+    cdef float single
+    cdef double value
+    cdef int status
+    know(score, vocabulary, single_precision, out.ids.data, out.ids.size)
+    value = score.value
+    if single_precision:
+        single = <float>value
+        status = plain_pass[float](vocabulary, spelling, text, begin, end, &single, scratch, out)
+        value = single
+    else:
+        status = plain_pass[double](vocabulary, spelling, text, begin, end, &value, scratch, out)
+    known_now(score, value, out.ids.size)
+    return status
+
+
+cdef bint add_record(const Vocabulary* vocabulary, const Spelling* spelling, bint single_precision, const uint8_t* text,
+                     int32_t begin, const Record* record, Score* score, Tokens* out) noexcept nogil:
+    """Add the tokens of a record, and its score. False without memory."""
+    cdef const int32_t* tokens = <const int32_t*>(record + 1)
+    if record.has_unknown:
+        # These tokens are spelled in another way, so their scores are added now.
+        know(score, vocabulary, single_precision, out.ids.data, out.ids.size)
+        score.known = 0
+        know(score, vocabulary, single_precision, tokens, record.count)
+    if not add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens, record.count, record.has_unknown):
+        return False
+    if record.has_unknown:
+        score.known = out.ids.size
+    else:
+        score.bound += record.total
+    return True
+
+
+cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling,
+                       bint single_precision, const uint8_t* text, int32_t size, Table* known, Scratch* scratch,
+                       Tokens* out) noexcept nogil:
     """The best path over a text, word by word."""
-    cdef float total = 0
-    cdef double double_total = 0
-    cdef int32_t at = 0, end, i, count, inline_tokens = 4 if Known is Single else 3
+    cdef int32_t at = 0, end
     cdef int word, status
     cdef Ahead ahead
     cdef Slot* slot
     cdef Slot* place
-    cdef Known* entry
-    cdef const int32_t* tokens
-    cdef const float* scores
-    cdef const double* double_scores
-    cdef bint decided
+    cdef int32_t* target
+    cdef const Record* record
+    cdef Score score
+    known_now(&score, 0, out.ids.size)
     while at < size:
         look_ahead(cuts, known, text, size, at, &ahead)
         for word in range(ahead.count):
             end = ahead.ends[word]
             if vocabulary.restart != NEVER and begins_anew(vocabulary, text, at):
-                total = 0
-                double_total = 0
+                known_now(&score, 0, out.ids.size)
             slot = NULL
             if end - at <= MAX_WORD:
                 slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
                 if slot == NULL:
-                    slot = learn(vocabulary, text + at, end - at, known, place, scratch.pairs, kind)
-            if slot != NULL:
-                entry = <Known*>slot.payload
-                if Known is Single:
-                    decided = fabsf(total) < entry.limit
-                else:
-                    decided = fabs(double_total) < entry.limit
-                if decided:
-                    count = entry.count
-                    if count <= inline_tokens:
-                        # All places are added and copied; those beyond `count` hold scores of 0, and are overwritten.
-                        for i in range(inline_tokens):
-                            if Known is Single:
-                                total = entry.scores[i] + total
-                            else:
-                                double_total = entry.scores[i] + double_total
-                        if not entry.has_unknown and not out.with_spans:
-                            if not reserve_ints(&out.ids, out.ids.size + MOST_INLINE):
-                                return NO_MEMORY
-                            memcpy(out.ids.data + out.ids.size, entry.tokens, sizeof(entry.tokens))
-                            out.ids.size += count
-                            out.after_unknown = False
-                            at = end
-                            continue
-                        tokens = entry.tokens
-                    elif Known is Single:
-                        scores = <const float*>(known.arena.data + entry.tokens[0])
-                        tokens = <const int32_t*>(scores + count)
-                        for i in range(count):
-                            total = scores[i] + total
+                    slot = learn(vocabulary, single_precision, text + at, end - at, known, place, scratch.pairs)
+            if slot == NULL:
+                status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, &score, scratch, out)
+                if status != OK:
+                    return status
+            elif slot.tokens[0] >= 0:
+                if score.bound < float_of(slot.link & <uint32_t>0xFFFF0000U):
+                    score.bound += float_of(slot.link << 16)
+                    if out.with_spans:
+                        if not add_tokens(out, spelling, vocabulary.lengths, text, at, slot.tokens, tokens_in(slot), False):
+                            return NO_MEMORY
                     else:
-                        double_scores = <const double*>(known.arena.data + entry.tokens[0])
-                        tokens = <const int32_t*>(double_scores + count)
-                        for i in range(count):
-                            double_total = double_scores[i] + double_total
-                    if not add_tokens(out, spelling, vocabulary.lengths, text, at, tokens, count, entry.has_unknown):
-                        return NO_MEMORY
-                    at = end
-                    continue
-            if Known is Single:
-                status = plain_pass[float](vocabulary, spelling, text, at, end, &total, scratch, out)
+                        # All places are copied; what is not there is overwritten.
+                        if not reserve_ints(&out.ids, out.ids.size + INLINE_TOKENS):
+                            return NO_MEMORY
+                        target = out.ids.data + out.ids.size
+                        target[0] = slot.tokens[0]
+                        target[1] = slot.tokens[1]
+                        target[2] = slot.tokens[2]
+                        out.ids.size += tokens_in(slot)
+                        out.after_unknown = False
+                else:
+                    status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, &score, scratch, out)
+                    if status != OK:
+                        return status
             else:
-                status = plain_pass[double](vocabulary, spelling, text, at, end, &double_total, scratch, out)
-            if status != OK:
-                return status
+                record = <const Record*>record_of(known, slot)
+                if score.bound >= record.limit:
+                    status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, &score, scratch, out)
+                    if status != OK:
+                        return status
+                elif not add_record(vocabulary, spelling, single_precision, text, at, record, &score, out):
+                    return NO_MEMORY
             at = end
+        if out.ids.size - score.known > MOST_SINCE:
+            know(&score, vocabulary, single_precision, out.ids.data, out.ids.size)
         if scratch.cancelled[0]:
             return CANCELLED
     return OK
@@ -414,6 +457,4 @@ cdef int viterbi(const Vocabulary* vocabulary, const CutTable* cuts, const Spell
         if single_precision:
             return directly[float](vocabulary, spelling, text, size, scratch, out, 0)
         return directly[double](vocabulary, spelling, text, size, scratch, out, 0)
-    if single_precision:
-        return through_words[Single](vocabulary, cuts, spelling, text, size, known, scratch, out, NULL)
-    return through_words[Double](vocabulary, cuts, spelling, text, size, known, scratch, out, NULL)
+    return through_words(vocabulary, cuts, spelling, single_precision, text, size, known, scratch, out)

@@ -1,7 +1,7 @@
-"""A cache of words: a hash table with open addressing, whose slots are one cache line each.
+"""A cache of words: a hash table with open addressing, whose slots are half a cache line each.
 
 A word of up to 15 bytes is its own key and is compared in two instructions. What is known of it lies
-in the slot, or where that is too small in an arena. The memory is bounded: at its limit the table is
+in the slot, or where that is too small in a record in an arena. The memory is bounded: at its limit the table is
 emptied and begins anew, which costs less than choosing what to keep, and forgets what a stream of
 texts has left behind. A word that finds no slot within a few probes is not kept, so that no input
 can make a search long.
@@ -18,28 +18,32 @@ from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages, reserve_b
 cdef enum:
     FIRST_SLOTS = 1 << 12
     SMALL = 1 << 18             # bytes of an arena that grows little by little
-    ALIGNMENT = 8
+    CACHE_LINE = 64
 
-cdef Slot* new_slots(size_t count) noexcept nogil:
-    """`count` empty slots, or NULL."""
-    cdef Slot* slots = <Slot*>calloc(count, sizeof(Slot))
+cdef bint new_slots(Table* table, size_t count) noexcept nogil:
+    """Give the table `count` empty slots instead of those it has, which are not freed; False without memory."""
+    cdef size_t bytes = count * sizeof(Slot) + CACHE_LINE
+    cdef void* memory = calloc(bytes, 1)
+    if memory == NULL:
+        return False
     # They are met in no order: with small pages most of them would cost a walk through the page tables, too.
-    if slots != NULL and count * sizeof(Slot) >= LARGE:
-        advise_large_pages(slots, count * sizeof(Slot))
-    return slots
+    if bytes >= LARGE:
+        advise_large_pages(memory, bytes)
+    table.memory = memory
+    table.slots = <Slot*>((<size_t>memory + CACHE_LINE - 1) & ~<size_t>(CACHE_LINE - 1))
+    table.count = count
+    return True
 
 
 cdef bint table_start(Table* table, size_t most_slots, size_t most_bytes) noexcept nogil:
     memset(table, 0, sizeof(Table))
     table.most_slots = most_slots
     table.most_bytes = most_bytes
-    table.count = FIRST_SLOTS
-    table.slots = new_slots(table.count)
-    return table.slots != NULL
+    return new_slots(table, FIRST_SLOTS)
 
 
 cdef void table_free(Table* table) noexcept nogil:
-    free(table.slots)
+    free(table.memory)
     free(table.arena.data)
 
 
@@ -63,25 +67,25 @@ cdef void empty(Table* table) noexcept nogil:
 
 
 cdef void grow(Table* table) noexcept nogil:
-    """Twice the slots; without memory, or where a slot finds no place, an empty table."""
-    cdef size_t i, at, count = 2 * table.count
+    """Twice the slots; without memory an empty table. A word that finds no place is forgotten."""
+    cdef size_t i, count = table.count
+    cdef uint32_t at
     cdef int probe
-    cdef Slot* slots = new_slots(count)
+    cdef void* memory = table.memory
+    cdef const Slot* slots = table.slots
     cdef Slot* slot
-    if slots == NULL:
+    if not new_slots(table, 2 * count):
         empty(table)
         return
-    for i in range(table.count):
-        slot = &table.slots[i]
-        if slot.high:
-            at = hash_of(slot.low, slot.high)
+    for i in range(count):
+        if slots[i].high:
+            at = hash_of(slots[i].low, slots[i].high)
             for probe in range(MAX_PROBES):
-                if slots[(at + probe) & (count - 1)].high == 0:
-                    slots[(at + probe) & (count - 1)] = slot[0]
+                slot = &table.slots[(at + probe) & (table.count - 1)]
+                if slot.high == 0:
+                    slot[0] = slots[i]
                     break
-    free(table.slots)
-    table.slots = slots
-    table.count = count
+    free(memory)
 
 
 cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, size_t bytes) noexcept nogil:
@@ -95,21 +99,24 @@ cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, si
             empty(table)
         return NULL
     if bytes:
-        bytes = (bytes + ALIGNMENT - 1) & ~<size_t>(ALIGNMENT - 1)
-        if table.arena.size + bytes > table.most_bytes:
+        wanted = table.arena.size + ((bytes + 7) & ~<size_t>7)
+        if size > SHORT_WORD:
+            wanted += word_bytes(size)
+        if wanted > table.most_bytes:
             empty(table)
             return NULL
-        if table.arena.size + bytes > table.arena.capacity:
-            # Once it is not small, all at once: what is not used yet takes no memory.
-            wanted = table.arena.size + bytes
-            if not reserve_bytes(&table.arena, wanted if wanted < SMALL else table.most_bytes):
-                return NULL
-        place.payload[0] = <int>table.arena.size
-        table.arena.size += bytes
+        # Once it is not small, all at once: what is not used yet takes no memory.
+        if wanted > table.arena.capacity and not reserve_bytes(&table.arena, wanted if wanted < SMALL else table.most_bytes):
+            return NULL
+        if size > SHORT_WORD:
+            memcpy(table.arena.data + table.arena.size, word, size)
+            table.arena.size += word_bytes(size)
+        place.link = <uint32_t>table.arena.size
+        place.tokens[0] = RECORD
+        table.arena.size = wanted
     if size <= SHORT_WORD:
         key_of(word, size, &place.low, &place.high)
     else:
         long_key(word, size, &place.low, &place.high)
-        memcpy(table.arena.data + <uint32_t>place.payload[0], word, size)
     table.used += 1
     return place
