@@ -20,7 +20,9 @@ import sentencepiece
 from viterbi_sampling import Tokenizer
 from viterbi_sampling.benchmark.timing import Times, take_turns
 
-SHARED = Path(os.environ.get("VITERBI_SAMPLING_SHARED", Path(__file__).resolve().parents[2] / "shared" / "data"))
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = ROOT / "data" / "samples"
+SHARED = Path(os.environ.get("VITERBI_SAMPLING_SHARED", ROOT.parent / "shared" / "data"))
 T5, XLMR, LLMJP = "t5_base_32k", "xlmr_250k_rebuilt", "llmjp_v3.1_98k"
 ENGLISH, NOVELS, DOCS = "en_classics.md.txt.xz", "zh_four_novels.txt.xz", "zh_tidb_docs.md.txt.xz"
 JAPANESE_DOCS, CAT = "react_docs_ja.md.txt.xz", "ja_wagahaiwa_nekodearu.txt.xz"
