@@ -11,6 +11,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -133,47 +134,65 @@ def megabytes(lines: list[str]) -> float:
     return sum(len(line.encode("utf-8")) for line in lines) / 1e6
 
 
-@functools.cache
-def differing_lines(model: str, corpus: str, size: int) -> int:
-    """How many lines have other ids than sentencepiece's."""
-    lines = lines_of(corpus, size)
-    return sum(
-        a != b for a, b in zip(ours(model).encode_batch(lines).to_list(), theirs(model).encode(lines), strict=True)
-    )
-
-
 # -- works that are done in batches: the same against sentencepiece, and on two threads against one --------
 
 
 @dataclass(frozen=True)
 class BatchWork:
-    """A call of ours on `lines` with a number of threads, and sentencepiece's on `their_lines`."""
+    """A call of ours on `lines` with a number of threads, and sentencepiece's on every `share`-th of them.
+
+    `rows` and `their_rows` turn the results into one entry a line, to be compared.
+    """
 
     lines: list[str]
-    call: Callable[[int], object]
-    their_lines: list[str]
-    their_call: Callable[[], object]
+    call: Callable[[int], Any]
+    their_call: Callable[[], Any]
+    rows: Callable[[Any], list[Any]] = list
+    their_rows: Callable[[Any], list[Any]] = list
+    share: int = 1
+
+    def differ(self) -> int:
+        """How many lines have another result than sentencepiece's."""
+        both = zip(self.rows(self.call(1))[:: self.share], self.their_rows(self.their_call()), strict=True)
+        return sum(a != b for a, b in both)
 
 
 Batched = Callable[[str, str, int], BatchWork]
 
 
+def array_rows(arrays: list[Any]) -> list[list[int]]:
+    return [array.tolist() for array in arrays]
+
+
 def to_batch(model: str, corpus: str, size: int) -> BatchWork:
     lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
-    return BatchWork(lines, lambda threads: tokenizer.encode_batch(lines, num_threads=threads),
-                     lines, lambda: peer.encode(lines, return_type="numpy", num_threads=1))  # fmt: skip
+    return BatchWork(
+        lines,
+        lambda threads: tokenizer.encode_batch(lines, num_threads=threads),
+        lambda: peer.encode(lines, return_type="numpy", num_threads=1),
+        lambda batch: batch.to_list(),
+        array_rows,
+    )
 
 
 def to_lists(model: str, corpus: str, size: int) -> BatchWork:
     lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
-    return BatchWork(lines, lambda threads: tokenizer.encode_batch(lines, num_threads=threads).to_list(),
-                     lines, lambda: peer.encode(lines, num_threads=1))  # fmt: skip
+    return BatchWork(
+        lines,
+        lambda threads: tokenizer.encode_batch(lines, num_threads=threads).to_list(),
+        lambda: peer.encode(lines, num_threads=1),
+    )
 
 
 def one_text(model: str, corpus: str, size: int) -> BatchWork:
     text, tokenizer, peer = text_of(corpus, size), ours(model), theirs(model)
-    return BatchWork([text], lambda threads: tokenizer.encode_batch([text], num_threads=threads),
-                     [text], lambda: peer.encode(text, return_type="numpy"))  # fmt: skip
+    return BatchWork(
+        [text],
+        lambda threads: tokenizer.encode_batch([text], num_threads=threads),
+        lambda: [peer.encode(text, return_type="numpy")],
+        lambda batch: batch.to_list(),
+        array_rows,
+    )
 
 
 def sampling(alpha: float) -> Batched:
@@ -181,37 +200,59 @@ def sampling(alpha: float) -> Batched:
         lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
         some = lines[::SHARE]
         options = {"enable_sampling": True, "nbest_size": -1, "alpha": alpha, "return_type": "numpy", "num_threads": 1}
-        return BatchWork(lines, lambda threads: tokenizer.sample_batch(lines, alpha=alpha, seed=1, num_threads=threads),
-                         some, lambda: peer.encode(some, **options))  # fmt: skip
+        # Samples differ by nature; both have to be segmentations of the text.
+        return BatchWork(
+            lines,
+            lambda threads: tokenizer.sample_batch(lines, alpha=alpha, seed=1, num_threads=threads),
+            lambda: peer.encode(some, **options),
+            lambda batch: peer.decode(batch.to_list()),
+            lambda arrays: peer.decode(array_rows(arrays)),
+            SHARE,
+        )
 
     return work
 
 
-def decoding(model: str, corpus: str, size: int) -> BatchWork:
-    lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
-    batch: Any = tokenizer.encode_batch(lines)
-    ids = batch.to_list()
+def decoding(form: str) -> Batched:
+    """Of a Batch, or of the lists that sentencepiece is given."""
 
-    def call(threads: int) -> object:
-        # One thread must do without the argument, which decode_batch may not have.
-        return tokenizer.decode_batch(batch, num_threads=threads) if threads > 1 else tokenizer.decode_batch(batch)
+    def work(model: str, corpus: str, size: int) -> BatchWork:
+        lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
+        batch: Any = tokenizer.encode_batch(lines)
+        ids = batch.to_list()
+        given = batch if form == "Batch" else ids
 
-    return BatchWork(lines, call, lines, lambda: peer.decode(ids, num_threads=1))
+        def call(threads: int) -> object:
+            # One thread must do without the argument, which decode_batch may not have.
+            return tokenizer.decode_batch(given, num_threads=threads) if threads > 1 else tokenizer.decode_batch(given)
+
+        return BatchWork(lines, call, lambda: peer.decode(ids, num_threads=1))
+
+    return work
 
 
 def offsets(model: str, corpus: str, size: int) -> BatchWork:
     lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
     some = lines[::SHARE]
-    return BatchWork(lines, lambda threads: tokenizer.encode_batch(lines, with_offsets=True, num_threads=threads),
-                     some, lambda: peer.encode(some, return_type="offset_mapping", num_threads=1))  # fmt: skip
+    return BatchWork(
+        lines,
+        lambda threads: tokenizer.encode_batch(lines, with_offsets=True, num_threads=threads),
+        lambda: peer.encode(some, return_type="offset_mapping", num_threads=1),
+        lambda batch: [
+            [(start, end) for start, end in batch.spans[first:last].tolist()]
+            for first, last in pairwise(batch.offsets.tolist())
+        ],
+        lambda rows: [[tuple(pair) for pair in row["offsets"]] for row in rows],
+        SHARE,
+    )
 
 
 def against_sentencepiece(work: Batched, model: str, corpus: str) -> Callable[[Settings], Measured]:
     def measure(settings: Settings) -> Measured:
-        differ = differing_lines(model, corpus, settings.size)
         pair = work(model, corpus, settings.size)
+        differ = pair.differ()
         times = take_turns({"theirs": pair.their_call, "ours": lambda: pair.call(1)}, settings.repeats)
-        return speeds(times, settings.clock, pair.lines, differ, pair.their_lines)
+        return speeds(times, settings.clock, pair.lines, differ, pair.lines[:: pair.share])
 
     return measure
 
@@ -219,9 +260,10 @@ def against_sentencepiece(work: Batched, model: str, corpus: str) -> Callable[[S
 def two_threads(work: Batched, model: str, corpus: str) -> Callable[[Settings], Measured]:
     def measure(settings: Settings) -> Measured:
         pair = work(model, corpus, settings.size)
-        # The cores are shared and both have to be free at once for a moment: more turns.
+        differ = sum(a != b for a, b in zip(pair.rows(pair.call(1)), pair.rows(pair.call(2)), strict=True))
+        # Both cores have to be free at once for a moment: more turns.
         times = take_turns({"theirs": lambda: pair.call(1), "ours": lambda: pair.call(2)}, 3 * settings.repeats)
-        return speeds(times, "wall", pair.lines)
+        return speeds(times, "wall", pair.lines, differ)
 
     return measure
 
@@ -340,7 +382,8 @@ BATCHED: list[tuple[str, str, str, Batched, str, str, float, float]] = [
     ("t5-sample-0.5", "the same, alpha 0.5", SAMPLING, sampling(0.5), T5, ENGLISH, 25, 50),
     ("xlmr-sample-0.1", "XLM-R, Chinese novels, sample, alpha 0.1", SAMPLING, sampling(0.1), XLMR, NOVELS, 8, 16),
     ("xlmr-sample-0.5", "the same, alpha 0.5", SAMPLING, sampling(0.5), XLMR, NOVELS, 8, 16),
-    ("t5-decode", "T5, decode a Batch", "sentencepiece, lists", decoding, T5, ENGLISH, 3, 6),
+    ("t5-decode", "T5, decode a Batch", "sentencepiece, lists", decoding("Batch"), T5, ENGLISH, 3, 6),
+    ("t5-decode-lists", "T5, decode lists", "sentencepiece, lists", decoding("lists"), T5, ENGLISH, 3, 6),
     ("t5-offsets", "T5, English novels with offsets", "sentencepiece, offset_mapping", offsets, T5, ENGLISH, 5, 10),
 ]  # fmt: skip
 

@@ -6,8 +6,8 @@
     python bench/table.py --json out.json --markdown bench/RESULTS.md
 
 The two of a row take turns in one process and the best time of each counts. A ratio says how many times better ours
-is; a floor of 0.5 allows ours to be twice as slow. Ids are compared before a row is timed. Needs the folder of real
-models and texts, beside the project or where VITERBI_SAMPLING_SHARED points.
+is; a floor of 0.5 allows ours to be twice as slow. What the two give (ids, spans, texts) is compared before a row is
+timed. Needs the folder of real models and texts, beside the project or where VITERBI_SAMPLING_SHARED points.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def main(
             "# Measured\n\n"
             f"{described(where)}; {clock} clock, best of {repeats} or more, the two of a row in turns in one process.\n"
             f"Of each text its first {megabytes:g} MB. Made by `python bench/table.py --markdown`, "
-            "which compares the ids first; sentencepiece gets every eighth line for what it does slowly "
+            "which compares what they give first; sentencepiece gets every eighth line for what it does slowly "
             "(sampling, offsets).\n\n"
         )
         markdown_path.write_text(head + markdown(results, settings), encoding="utf-8")

@@ -204,6 +204,18 @@ def test_decode_takes_arrays_and_batches(tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(batch[0].astype(np.int64)) == texts[0]
     assert tokenizer.decode([]) == ""
     assert tokenizer.decode_batch([]) == []
+    assert tokenizer.decode_batch([[], tuple(batch[1]), batch[2]]) == ["", *texts[1:3]]
+
+
+@pytest.mark.parametrize(
+    ("row", "error"),
+    [([10**6], ValueError), ([-1], ValueError), ([2**31], ValueError), ([2**70], ValueError), ([1.5], TypeError),
+     (["x"], TypeError), ("12", TypeError), (7, TypeError), ([[1]], TypeError)],
+)  # fmt: skip
+def test_decode_batch_refuses_what_decode_refuses(tokenizer: Tokenizer, row: Any, error: type[Exception]) -> None:
+    for rows in ([row], [[1, 2], row], [row, [1]]):
+        with pytest.raises(error, match="ids"):
+            tokenizer.decode_batch(rows)
 
 
 def test_empty_batch(tokenizer: Tokenizer) -> None:

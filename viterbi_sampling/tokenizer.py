@@ -28,6 +28,7 @@ from viterbi_sampling.arguments import (
     word,
 )
 from viterbi_sampling.batch import Batch, Encoding, Segmentation
+from viterbi_sampling.engine.arrays import joined
 from viterbi_sampling.engine.driver import ALGORITHMS, run, segment
 from viterbi_sampling.engine.quantities import Analysis, analyse, count_paths
 from viterbi_sampling.errors import ModelError
@@ -299,7 +300,11 @@ class Tokenizer:
         """The text of each row of a Batch, or of each sequence of ids."""
         if isinstance(batch, Batch):
             return self._texts(self._checked_ids(batch.ids), np.ascontiguousarray(batch.offsets, np.int64))
-        rows = [self._checked_ids(row) for row in batch]
+        given = tuple(batch)
+        plain = joined(given, len(self))
+        if plain is not None:
+            return self._texts(*plain)
+        rows = [self._checked_ids(row) for row in given]
         bounds = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=bounds[1:])
         return self._texts(np.concatenate(rows) if rows else np.zeros(0, np.int32), bounds)

@@ -1,6 +1,7 @@
 """What the engine filled, for Python: its memory as numpy arrays, without a copy, or its numbers as lists."""
 
 from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memset
@@ -124,3 +125,37 @@ def lists(const int32_t[::1] values, const int64_t[::1] offsets):
             raise IndexError(f"offsets[{i}:{i + 2}] = {offsets[i]}, {offsets[i + 1]} are no bounds in {values.shape[0]} values")
         result.append(number_list(shared, data + offsets[i], offsets[i + 1] - offsets[i]))
     return result
+
+
+def joined(tuple rows, int32_t end):
+    """(values, offsets) of rows that are lists of int from 0 to end - 1: the inverse of `lists`. None where one is not."""
+    cdef Py_ssize_t i, k, total = 0, count = len(rows)
+    cdef int64_t[::1] bounds
+    cdef int32_t[::1] numbers
+    cdef list row
+    cdef object entry
+    cdef long number
+    cdef int overflow
+    offsets = np.zeros(count + 1, np.int64)
+    bounds = offsets
+    for i in range(count):
+        if type(rows[i]) is not list:
+            return None
+        total += len(<list>rows[i])
+        bounds[i + 1] = total
+    values = np.empty(total, np.int32)
+    numbers = values
+    for i in range(count):
+        row = <list>rows[i]
+        # Allocating the array may have run whatever code, so the row is measured again; from here on none runs.
+        if len(row) != bounds[i + 1] - bounds[i]:
+            return None
+        for k in range(len(row)):
+            entry = row[k]
+            if not PyLong_CheckExact(entry):
+                return None
+            number = PyLong_AsLongAndOverflow(entry, &overflow)
+            if overflow or not 0 <= number < end:
+                return None
+            numbers[bounds[i] + k] = <int32_t>number
+    return values, offsets
