@@ -67,7 +67,7 @@ def as_json(row: Row, measured: Measured | str) -> dict[str, object]:
 @click.option("--megabytes", default=10.0, show_default=True, help="Of each text, its beginning.")
 @click.option("--repeats", default=5, show_default=True, help="Turns of each row, at least.")
 @click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True,
-              help="cpu: where others use the cores; rows of several threads are by wall always.")  # fmt: skip
+              help="cpu: where others use the cores; rows of 2 threads tell what free cores would give.")  # fmt: skip
 @click.option("--json", "json_path", type=click.Path(path_type=Path))
 @click.option("--markdown", "markdown_path", type=click.Path(path_type=Path))
 def main(
@@ -113,7 +113,13 @@ def main(
             f"{described(where)}; {clock} clock, best of {repeats} or more, the two of a row in turns in one process.\n"
             f"Of each text its first {megabytes:g} MB. Made by `python bench/table.py --markdown`, "
             "which compares what they give first; sentencepiece gets every eighth line for what it does slowly "
-            "(sampling, offsets).\n\n"
+            "(sampling, offsets).\n"
+            + (
+                "Rows of 2 threads: the calling thread's time and half of the other threads' time.\n"
+                if clock == "cpu"
+                else ""
+            )
+            + "\n"
         )
         markdown_path.write_text(head + markdown(results, settings), encoding="utf-8")
     failed = sum(
