@@ -20,6 +20,7 @@ MODULES = (
     "engine.weights",
     "engine.trie",
     "engine.normalizer",
+    "engine.pipeline",
     "engine.rows",
     "engine.hashing",
     "engine.lattice",

@@ -62,7 +62,7 @@ def test_the_format_is_told_from_the_content_not_the_name(tmp_path: Path) -> Non
     ("content", "message"),
     [
         (b"", "is empty"),
-        (b'{"model": {}}', "JSON"),
+        (b'{"model": {}}', "model.vocab is missing"),
         (b"PK\x03\x04rest", "zip"),
         (b"\x89PNG\r\n\x1a\n", "broken or truncated|not a sentencepiece model"),
         (b"just a text file\n", "broken or truncated|not a sentencepiece model"),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from viterbi_sampling.errors import ModelError
+from viterbi_sampling.steps.description import Pipeline
 
 SPACE = "\u2581"
 """The visible space, U+2581, that stands for a space inside pieces."""
@@ -80,7 +81,8 @@ class Model:
 
     `single_precision`: path scores are float32 sums, as in sentencepiece; otherwise float64. `restart`
     says where the sums of the best path begin anew, which no piece may span: "never", "at_space"
-    (before each space), or "after_newline" (after each run of newlines).
+    (before each space), "after_newline" (after each run of newlines), or "at_marks" (between pre-tokens).
+    `pipeline` is what a tokenizer.json says beyond the vocabulary; `normalizer` says nothing then.
     `unknown_score` is the score of the edge over one unknown character, or None where a text with
     an unknown character has no segmentation. `source` is the file's content, kept so that saving to
     the same format and pickling lose nothing.
@@ -98,6 +100,7 @@ class Model:
     unknown_score: float | None = None
     single_precision: bool = True
     restart: str = "never"
+    pipeline: Pipeline | None = None
     source_format: str = ""
     source: bytes = field(default=b"", repr=False)
 

@@ -78,7 +78,7 @@ def log_probability(
     `byte_values` maps the ids of byte pieces to their bytes; empty without byte fallback.
     """
     law = analyse(encoder, rows, alpha, weights)
-    unknown = len(encoder.scores) - 1
+    unknown = encoder.pieces
     tokens: list[int] | None = ids
     if byte_values:
         # Each character is spelled on its own: its edge stands for itself, and no run of them is merged.
@@ -109,6 +109,6 @@ def _characters_for_bytes(
         spelled = encoder.visible(text[position:end])
         if bytes(byte_values.get(id, 0) for id in ids[at : at + len(spelled)]) != spelled:
             return None
-        tokens.append(len(encoder.scores) - 1)
+        tokens.append(encoder.pieces)
         position, at = end, at + len(spelled)
     return tokens

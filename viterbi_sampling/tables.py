@@ -9,12 +9,17 @@ from viterbi_sampling.engine.cuts import Cuts
 from viterbi_sampling.engine.decoder import Decoder
 from viterbi_sampling.engine.encoder import Encoder, piece_trie, spell_spaces
 from viterbi_sampling.engine.normalizer import Normalizer
+from viterbi_sampling.engine.pipeline import Verbatim
 from viterbi_sampling.errors import ModelError
 from viterbi_sampling.model import SPACE, Model, PieceType
+from viterbi_sampling.steps.decoders import PipelineDecoder
+from viterbi_sampling.steps.tables import pipeline_encoder
 
 
 def encoder_of(model: Model) -> Encoder:
     """The engine's tables for a model."""
+    if model.pipeline is not None:
+        return pipeline_encoder(model, model.pipeline, Verbatim())
     pieces = model.pieces
     rules = model.normalizer
     text = np.frombuffer(pieces.text, np.uint8)
@@ -82,8 +87,10 @@ def _refuse_twins(model: Model, named: npt.NDArray[np.bool_], others: bool) -> N
             seen[piece] = int(id)
 
 
-def decoder_of(model: Model) -> tuple[Decoder, Normalizer | None]:
+def decoder_of(model: Model) -> tuple[Decoder | PipelineDecoder, Normalizer | None]:
     """The engine's tables to decode, and the normalizer that its texts go through, if any."""
+    if model.pipeline is not None:
+        return PipelineDecoder(model, model.pipeline), None
     pieces = model.pieces
     rules = model.normalizer
     text = np.frombuffer(pieces.text, np.uint8)

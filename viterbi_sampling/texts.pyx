@@ -153,7 +153,7 @@ def annotate(Encoder encoder not None, PieceStrings strings not None, text, bint
     cdef int32_t* span
     cdef int32_t position = 0, characters = 0
     cdef size_t k
-    if size > LONG_TEXT:
+    if size > LONG_TEXT or encoder.normalizer.rules.prepare != NULL:
         return None
     memset(&job, 0, sizeof(Job))
     memset(&origins, 0, sizeof(Ints))

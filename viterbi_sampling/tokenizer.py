@@ -8,6 +8,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,10 +32,13 @@ from viterbi_sampling.batch import Batch, Encoding, Segmentation
 from viterbi_sampling.engine.arrays import joined
 from viterbi_sampling.engine.driver import ALGORITHMS, run, segment
 from viterbi_sampling.engine.quantities import Analysis, analyse, count_paths
+from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.errors import ModelError
 from viterbi_sampling.lattice import Lattice, Marginals
 from viterbi_sampling.model import Model, NormalizerRules, Pieces, PieceType
 from viterbi_sampling.segmentations import best_segmentations, different_segmentations, log_probability
+from viterbi_sampling.steps.preparation import Prepared
+from viterbi_sampling.steps.texts import PipelineTexts, place
 from viterbi_sampling.tables import decoder_of, encoder_of
 from viterbi_sampling.texts import encode as encode_text
 from viterbi_sampling.texts import sample as sample_text
@@ -64,6 +68,7 @@ class Tokenizer:
         self._model = model
         self._encoder = encoder_of(model)
         self._decoder, self._denormalize = decoder_of(model)
+        self._pipeline = None if model.pipeline is None else PipelineTexts(model.pipeline, python=True)
         self._weights: OrderedDict[float, WeightTable] = OrderedDict()
         self._lock = threading.Lock()
         self._ids: dict[str, int] | None = None
@@ -238,7 +243,7 @@ class Tokenizer:
         [2, 1]
         """
         prefix_id, suffix_id = self._ends(add_bos, add_eos)
-        ids = encode_text(self._encoder, text, prefix_id, suffix_id)
+        ids = None if self._prepares() else encode_text(self._encoder, text, prefix_id, suffix_id)
         if ids is None:
             return self.encode_batch([text], add_bos=add_bos, add_eos=add_eos, num_threads=1).to_list()[0]
         return ids
@@ -248,8 +253,7 @@ class Tokenizer:
 
         A run of unknown characters is one piece; with byte fallback the bytes are spelled ``<0xNN>``.
         """
-        ids, _, pieces = segment(self._encoder, one_row(text))
-        return self._pieces(ids, pieces)
+        return self._segment(text).pieces
 
     def encode_with_offsets(self, text: Text) -> Encoding:
         """The best segmentation with its pieces and where in the text they come from.
@@ -257,8 +261,7 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0, "ab": -1.5}).encode_with_offsets("abb")
         Encoding(ids=[2, 1], pieces=['ab', 'b'], offsets=[(0, 2), (2, 3)])
         """
-        ids, spans, pieces = segment(self._encoder, one_row(text))
-        return Encoding(ids, self._pieces(ids, pieces), spans)
+        return self._segment(text)
 
     def encode_batch(
         self,
@@ -281,15 +284,16 @@ class Tokenizer:
         [[0, 1], [0]]
         """
         prefix_id, suffix_id = self._ends(add_bos, add_eos)
+        rows, prepared = self._rows(texts)
         ids, offsets, spans = run(
             self._encoder,
-            rows_of(texts),
+            rows,
             with_spans=with_offsets,
             num_threads=thread_count(num_threads),
             prefix_id=prefix_id,
             suffix_id=suffix_id,
         )
-        return Batch(ids, offsets, spans)
+        return Batch(ids, offsets, self._placed(spans, offsets, prepared))
 
     def decode(self, ids: Sequence[int] | npt.NDArray[np.integer[Any]]) -> str:
         """The text of a sequence of ids. ValueError where an id is not one of the vocabulary."""
@@ -313,7 +317,10 @@ class Tokenizer:
         """The text that is segmented: rewritten by the model's rules, spaces as U+2581."""
         one_row(text)
         data = text.encode("utf-8") if isinstance(text, str) else text
-        return self._encoder.normalize(data).decode("utf-8")
+        if self._pipeline is None:
+            return self._encoder.normalize(data).decode("utf-8")
+        normalized = bytes(self._pipeline.prepare(text).text) if self._prepares() else self._encoder.normalize(data)
+        return self._encoder.visible(self._pipeline.readable(normalized)).decode("utf-8")
 
     # -- stochastic --------------------------------------------------------------------------------
 
@@ -352,7 +359,7 @@ class Tokenizer:
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
         prefix_id, suffix_id = self._ends(add_bos, add_eos)
         ids = None
-        if nbest_size is None:
+        if nbest_size is None and not self._prepares():
             ids = sample_text(
                 self._encoder,
                 text,
@@ -370,7 +377,7 @@ class Tokenizer:
             return ids
         array, _, _ = run(
             self._encoder,
-            one_row(text),
+            self._row(text),
             first_index=word(index, "index"),
             first_draw=word(draw, "draw"),
             prefix_id=prefix_id,
@@ -392,10 +399,7 @@ class Tokenizer:
     ) -> Encoding:
         """What `sample` gives for the same arguments, with its pieces and where in the text they come from."""
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
-        ids, spans, pieces = segment(
-            self._encoder, one_row(text), index=word(index, "index"), draw=word(draw, "draw"), **parameters
-        )
-        return Encoding(ids, self._pieces(ids, pieces), spans)
+        return self._segment(text, index=word(index, "index"), draw=word(draw, "draw"), **parameters)
 
     def sample_batch(
         self,
@@ -435,7 +439,7 @@ class Tokenizer:
         checked_law(alpha, algorithm, nbest_size, with_log_probs)
         parameters = self._sampling(alpha, algorithm, nbest_size, seed)
         prefix_id, suffix_id = self._ends(add_bos, add_eos)
-        rows = rows_of(texts)
+        rows, prepared = self._rows(texts)
         first, indices = indices_of(index, rows.count)
         log_probs = np.empty(rows.count * draws, np.float64) if with_log_probs else None
         ids, offsets, spans = run(
@@ -452,7 +456,7 @@ class Tokenizer:
             prefix_id=prefix_id,
             suffix_id=suffix_id,
         )
-        return Batch(ids, offsets, spans, log_probs)
+        return Batch(ids, offsets, self._placed(spans, offsets, prepared, draws), log_probs)
 
     def sample_without_replacement(
         self,
@@ -483,7 +487,7 @@ class Tokenizer:
         value = inverse_temperature(alpha)
         return different_segmentations(
             self._encoder,
-            one_row(text),
+            self._row(text),
             self._weight_table(value),
             count,
             value,
@@ -508,7 +512,7 @@ class Tokenizer:
         count = operator.index(k)
         if count < 1:
             raise ValueError(f"k must be at least 1, got {k}")
-        return best_segmentations(self._encoder, one_row(text), count, self.log_partition(text))
+        return best_segmentations(self._encoder, self._row(text), count, self.log_partition(text))
 
     # -- exact quantities of p(segmentation | text) ∝ exp(alpha · score(segmentation)) ---------------
 
@@ -555,7 +559,7 @@ class Tokenizer:
         >>> Tokenizer.from_pieces({"a": 0.0, "aa": 0.0}).count_segmentations("a" * 200)
         453973694165307953197296969697410619233826
         """
-        law = analyse(self._encoder, one_row(text), with_edges=True)
+        law = analyse(self._encoder, self._row(text), with_edges=True)
         factors = count_paths(law.starts, law.ends, law.parts)
         while len(factors) > 1:  # pairwise, so that the long products are few
             factors = [math.prod(factors[i : i + 2]) for i in range(0, len(factors), 2)]
@@ -575,12 +579,12 @@ class Tokenizer:
         byte_values = {int(id): value for value, id in enumerate(self._model.byte_pieces()) if id >= 0}
         value = inverse_temperature(alpha)
         return log_probability(
-            self._encoder, one_row(text), self._weight_table(value), wanted, value, self._unknown_id, byte_values
+            self._encoder, self._row(text), self._weight_table(value), wanted, value, self._unknown_id, byte_values
         )
 
     def _analysis(self, text: Text, alpha: float, with_edges: bool = False) -> Analysis:
         value = inverse_temperature(alpha)
-        return analyse(self._encoder, one_row(text), value, self._weight_table(value), with_edges)
+        return analyse(self._encoder, self._row(text), value, self._weight_table(value), with_edges)
 
     def _edge_ids(self, law: Analysis) -> npt.NDArray[np.int32]:
         """The ids of the edges' tokens: the unknown id, -1 where there is none, for an unknown character."""
@@ -621,11 +625,75 @@ class Tokenizer:
             raise ValueError(f"add_eos: the model has no control piece {self._model.eos_piece!r}")
         return self._bos_id if add_bos else -1, self._eos_id if add_eos else -1  # type: ignore[return-value]
 
-    def _pieces(self, ids: list[int], unknown: list[bytes | None]) -> list[str]:
+    def _prepares(self) -> bool:
+        """Whether texts are prepared by plain Python before the engine gets them."""
+        return self._pipeline is not None and self._pipeline.preparation is not None
+
+    def _row(self, text: Text) -> Rows:
+        """The row that the engine gets for a text."""
+        row = one_row(text)
+        if self._pipeline is None or self._pipeline.preparation is None:
+            return row
+        return one_row(bytes(self._pipeline.prepare(text).text))
+
+    def _rows(self, texts: Texts) -> tuple[Rows, list[tuple[str | bytes, Prepared]] | None]:
+        """The rows that the engine gets for texts, and these with what plain Python made of them, if it did."""
+        rows = rows_of(texts)
+        if self._pipeline is None or self._pipeline.preparation is None:
+            return rows, None
+        given = [text or b"" for text in rows.texts()]
+        prepared = list(zip(given, map(self._pipeline.prepare, given), strict=True))
+        return rows_of([bytes(made.text) for _, made in prepared]), prepared
+
+    def _placed(
+        self,
+        spans: npt.NDArray[np.int32] | None,
+        offsets: npt.NDArray[np.int64],
+        prepared: list[tuple[str | bytes, Prepared]] | None,
+        draws: int = 1,
+    ) -> npt.NDArray[np.int32] | None:
+        """Spans of what plain Python prepared as spans of the given texts."""
+        if spans is None or prepared is None:
+            return spans
+        found: list[tuple[int, int]] = []
+        bounds = offsets.tolist()
+        for row, (begin, end) in enumerate(pairwise(bounds)):
+            text, made = prepared[row // draws]
+            found += place(made, text, spans[begin:end].tolist())
+        return np.array(found, np.int32).reshape(-1, 2)
+
+    def _segment(self, text: Text, **parameters: Any) -> Encoding:
+        """One segmentation with all that is known of it."""
+        if self._pipeline is None or self._pipeline.preparation is None:
+            ids, spans, pieces = segment(self._encoder, one_row(text), **parameters)
+            surfaces = None
+            if self._pipeline is not None:
+                surfaces = [
+                    None if piece is None or piece[0] < 0xF5 else self._pipeline.surface(piece, text, span)
+                    for piece, span in zip(pieces, spans, strict=True)
+                ]
+        else:
+            one_row(text)
+            prepared = self._pipeline.prepare(text)
+            ids, spans, pieces = segment(self._encoder, one_row(bytes(prepared.text)), **parameters)
+            surfaces = [
+                None if piece is None or piece[0] < 0xF5 else prepared.surfaces[begin]
+                for piece, (begin, _) in zip(pieces, spans, strict=True)
+            ]
+            spans = place(prepared, text, spans)
+        return Encoding(ids, self._pieces(ids, pieces, surfaces), spans)
+
+    def _pieces(
+        self, ids: list[int], unknown: list[bytes | None], surfaces: list[str | None] | None = None
+    ) -> list[str]:
         pieces = self._model.pieces
-        return [
-            pieces[id] if surface is None else surface.decode("utf-8") for id, surface in zip(ids, unknown, strict=True)
+        found = [
+            pieces[id] if spelled is None or spelled[0] >= 0xF5 else spelled.decode("utf-8")
+            for id, spelled in zip(ids, unknown, strict=True)
         ]
+        if surfaces is not None:  # those of added tokens
+            found = [piece if surface is None else surface for piece, surface in zip(found, surfaces, strict=True)]
+        return found
 
     def _checked_ids(self, ids: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int32]:
         if isinstance(ids, str | bytes):

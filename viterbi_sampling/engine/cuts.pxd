@@ -8,6 +8,12 @@ cdef struct CutTable:
     const uint8_t* ascii        # 128 * 128 flags: some piece holds these two in a row
     const uint64_t* pairs       # one bit for each hash value of two characters, for all other pairs
     int shift                   # 64 - log2(number of bits)
+    bint spaces_join            # some piece holds a space after another character
+    bint newlines_join          # some piece holds a newline before another character
+
+
+cdef enum:
+    FIRST_MARK = 0xF5000000     # the number of the first mark: see utf8.pxd
 
 
 cdef inline uint32_t character(const uint8_t* text, int size) noexcept nogil:
@@ -36,6 +42,13 @@ cdef inline bint joined(const CutTable* table, uint32_t first, uint32_t second) 
     cdef uint64_t bit
     if (first | second) < 0x80:
         return table.ascii[first << 7 | second]
+    # Where sums begin anew a cut must not be hidden.
+    if second == 0x20 and not table.spaces_join:
+        return False
+    if first == 0x0A and not table.newlines_join:
+        return False
+    if first >= FIRST_MARK or second >= FIRST_MARK:
+        return False
     bit = pair_bit(table, first, second)
     return table.pairs[bit >> 6] >> (bit & 63) & 1
 

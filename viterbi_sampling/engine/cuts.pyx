@@ -47,6 +47,8 @@ cdef class Cuts:
                 length = char_length(text[at])
                 second = character(&text[at], length)
                 if at > offsets[ids[k]]:
+                    self.table.spaces_join = self.table.spaces_join or second == 0x20
+                    self.table.newlines_join = self.table.newlines_join or (first == 0x0A and second != 0x0A)
                     if (first | second) < 0x80:
                         ascii[first << 7 | second] = True
                     else:

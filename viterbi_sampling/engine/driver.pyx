@@ -30,6 +30,7 @@ from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_next, stream_start
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_token
+from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.viterbi cimport viterbi
 from viterbi_sampling.engine.words cimport Table
 from viterbi_sampling.engine.workspace cimport Workspace
@@ -131,7 +132,7 @@ def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi
     `words`, fewer than 512, come before those of the stream: the first uniform is words[0] >> 11 in units of 2^-53.
 
     `spans` are positions in the given text; `pieces` the bytes of each token in the normalized
-    text, None for tokens whose piece their id tells.
+    text (of an added token its mark), None for tokens whose piece their id tells.
     """
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, index, None, draw, 1, -1, -1)
     cdef Worker worker = Worker(encoder, rows, task)
@@ -156,9 +157,11 @@ def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi
     pieces = []
     for k in range(<Py_ssize_t>worker.tokens.ids.size):
         piece = None
+        span = &worker.tokens.spans.data[2 * k]
         if ids[k] == encoder.spelling.unknown_id and not encoder.spelling.byte_fallback:
-            span = &worker.tokens.spans.data[2 * k]
             piece = encoder.visible(worker.space.normalized.data[span[0]:span[1]])
+        elif span[0] < span[1] and worker.space.normalized.data[span[0]] >= MARK:
+            piece = worker.space.normalized.data[span[0]:span[1]]
         pieces.append(piece)
     encoder.give_back(key, worker.space)
     worker.place(0, 0)
@@ -443,6 +446,9 @@ cdef class Worker:
         cdef int32_t* end = self.tokens.spans.data + self.tokens.spans.size
         cdef const uint8_t* text = self.rows.data[row]
         cdef int32_t position = 0, characters = 0
+        if self.encoder.normalizer.rules.prepare != NULL:
+            self.place_aligned(row, span, end)
+            return
         while span < end:
             span[0] = self.origins.data[span[0]] if self.origins.size else 0
             if self.rows.in_characters[row]:
@@ -452,3 +458,39 @@ cdef class Worker:
                     position += 1
                 span[0] = characters
             span += 1
+
+    cdef void place_aligned(self, Py_ssize_t row, int32_t* first, int32_t* end) noexcept nogil:
+        """The same with the origins of a pipeline: a begin and an end for each byte."""
+        cdef const uint8_t* text = self.rows.data[row]
+        cdef int32_t size = <int32_t>self.rows.sizes[row], position = 0, characters = 0
+        cdef int32_t* span = end - 2
+        if first == end:
+            return
+        # The bytes that spell a run of unknown characters begin where it does, and so they end.
+        while span > first:
+            span -= 2
+            if span[0] == span[2] and span[0] < span[1] and span[2] < span[3]:
+                span[1] = span[3]
+        span = first
+        while span < end:
+            if span[0] < span[1]:
+                span[1] = self.origins.data[2 * span[1] - 1]
+                span[0] = self.origins.data[2 * span[0]]
+            else:
+                span[0] = span[1] = 0 if span[0] == 0 else size
+            if self.rows.in_characters[row] and (span[0] < size or span[0] == span[1]):
+                span[0] = in_characters(text, span[0], &position, &characters)
+                span[1] = in_characters(text, span[1], &position, &characters)
+            span += 2
+
+
+cdef inline int32_t in_characters(const uint8_t* text, int32_t wanted, int32_t* position,
+                                  int32_t* characters) noexcept nogil:
+    """The number of characters before byte `wanted`, counted from the position that was asked for last."""
+    while position[0] < wanted:
+        characters[0] += (text[position[0]] & 0xC0) != 0x80
+        position[0] += 1
+    while position[0] > wanted:
+        position[0] -= 1
+        characters[0] -= (text[position[0]] & 0xC0) != 0x80
+    return characters[0]

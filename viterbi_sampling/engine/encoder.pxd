@@ -1,5 +1,7 @@
 # A model ready to run.
 
+from libc.stdint cimport int32_t
+
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Normalizer
@@ -17,6 +19,8 @@ cdef class Encoder:
     cdef readonly object scores # these own what `vocabulary` points to
     cdef object single_scores
     cdef readonly object lengths
+    cdef const int32_t[::1] aliases
+    cdef readonly int32_t pieces    # the number of the vocabulary's pieces
     cdef readonly dict shelf    # workspaces that nobody has now: {(what they are for, alpha): [Workspace, ...]}
     cdef Workspace borrow(self, tuple key)
     cdef int give_back(self, tuple key, Workspace workspace) except -1

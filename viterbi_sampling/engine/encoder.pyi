@@ -24,6 +24,7 @@ class Encoder:
 
     scores: npt.NDArray[np.float64]
     lengths: npt.NDArray[np.int32]
+    pieces: int
     shelf: dict[tuple[str, float], list[Workspace]]
 
     def __init__(
@@ -41,6 +42,7 @@ class Encoder:
         byte_ids: npt.NDArray[np.int32],
         escape_whitespaces: bool,
         restart: str = "never",
+        aliases: npt.NDArray[np.int32] | None = None,
     ) -> None: ...
     def draw_at_once(self, paths: int) -> None: ...
     def keep_words(self, wanted: bool) -> None: ...

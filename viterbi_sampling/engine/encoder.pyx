@@ -9,7 +9,7 @@ import numpy as np
 from viterbi_sampling.engine.arrays cimport list_from
 from viterbi_sampling.engine.choices cimport MOST_PATHS
 from viterbi_sampling.engine.cuts cimport Cuts
-from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_SPACE, NEVER
+from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.tokens cimport Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, Trie
@@ -25,7 +25,7 @@ cdef enum:
     KEYS = 4
 
 
-RESTARTS = {"never": NEVER, "at_space": AT_SPACE, "after_newline": AFTER_NEWLINE}
+RESTARTS = {"never": NEVER, "at_space": AT_SPACE, "after_newline": AFTER_NEWLINE, "at_marks": AT_MARKS}
 
 
 def piece_trie(const uint8_t[::1] text, const int64_t[::1] offsets, const int32_t[::1] ids, const float[::1] scores):
@@ -77,8 +77,12 @@ cdef class Encoder:
     def __init__(self, Normalizer normalizer not None, Trie trie not None, Cuts cuts not None,
                  const double[::1] scores not None, const float[::1] single_scores not None,
                  const int32_t[::1] lengths not None, bint single_precision, unknown_score, int32_t unknown_id,
-                 bint byte_fallback, const int32_t[::1] byte_ids, bint escape_whitespaces, str restart="never"):
+                 bint byte_fallback, const int32_t[::1] byte_ids, bint escape_whitespaces, str restart="never",
+                 const int32_t[::1] aliases=None):
         """`scores`, `single_scores` and `lengths` have one entry a piece and one more for an unknown character.
+
+        With `aliases`, which are those of tokenizer.json models, they go on with one entry for each of them: the id
+        that stands for such a token, NO_TOKEN or LITERAL_UNKNOWN. Runs of unknown characters are then spelled as one.
 
         `scores` are for sampling, `single_scores` for decoding in single precision, `lengths` in bytes as the trie
         spells the pieces. `unknown_score` is None where unknown characters have no edge.
@@ -97,6 +101,7 @@ cdef class Encoder:
         self.single_scores = np.ascontiguousarray(single_scores)
         self.lengths = np.ascontiguousarray(lengths)
         self.shelf = {}
+        self.aliases = aliases
         cdef const double[::1] view = self.scores
         cdef const float[::1] single_view = self.single_scores
         cdef const int32_t[::1] length_view = self.lengths
@@ -104,7 +109,14 @@ cdef class Encoder:
         self.vocabulary.lengths = &length_view[0]
         self.vocabulary.nodes = trie.nodes
         self.vocabulary.scores = &view[0]
-        self.vocabulary.unknown = NO_PIECE if unknown_score is None else <int32_t>(scores.shape[0] - 1)
+        self.pieces = <int32_t>(scores.shape[0] - 1)
+        if aliases is not None:
+            self.pieces -= <int32_t>aliases.shape[0]
+            self.spelling.aliases = &aliases[0] if aliases.shape[0] else NULL
+            self.spelling.whole_runs = True
+            self.spelling.runs_end_at_spaces = self.vocabulary.restart == AT_SPACE
+        self.vocabulary.pieces = self.spelling.pieces = self.pieces
+        self.vocabulary.unknown = NO_PIECE if unknown_score is None else self.pieces
         self.vocabulary.unknown_score = 0 if unknown_score is None else unknown_score
         self.vocabulary.at_once = MOST_PATHS
         self.spelling.unknown = self.vocabulary.unknown

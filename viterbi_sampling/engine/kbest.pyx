@@ -189,7 +189,7 @@ cdef int add_word(const Vocabulary* vocabulary, const uint8_t* text, int32_t beg
         while position > 0:
             tokens -= 1
             tokens[0] = scratch.cells[position].token
-            has_unknown = has_unknown or tokens[0] == vocabulary.unknown
+            has_unknown = has_unknown or tokens[0] >= vocabulary.pieces
             position = scratch.cells[position].start
         origin = lattice.at
     paths.has_unknown = paths.has_unknown or has_unknown
@@ -319,7 +319,7 @@ cdef int open_part(const Vocabulary* vocabulary, const uint8_t* text, Part* part
         edge = &paths.edges[k]
         edge.start -= part.begin
         edge.end -= part.begin
-        paths.has_unknown = paths.has_unknown or edge.token == vocabulary.unknown
+        paths.has_unknown = paths.has_unknown or edge.token >= vocabulary.pieces
         positions[edge.end].first += 1
     # How many edges end at a position becomes where its candidates begin.
     first = <int32_t>base

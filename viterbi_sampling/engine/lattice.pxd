@@ -9,12 +9,14 @@ cdef enum Restart:              # where the sums of the best path begin anew; no
     NEVER = 0
     AT_SPACE = 1                # before each space: in each pre-token of Hugging Face's Metaspace
     AFTER_NEWLINE = 2           # after each run of newlines: in each line of BytePiece
+    AT_MARKS = 3                # at marks only, where AT_SPACE begins anew, too: between pre-tokens, at added tokens
 
 cdef struct Vocabulary:
     const Node* nodes
     const double* scores        # of each token, the unknown one included
     const float* single_scores  # the same for decoding in single precision
     const int32_t* lengths      # bytes of each token; 0 for the unknown one
+    int32_t pieces              # tokens from here on are none of the pieces
     int32_t unknown             # the token of an unknown character: one past the last piece; or NO_PIECE
     float unknown_score
     Restart restart

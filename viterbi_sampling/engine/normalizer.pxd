@@ -15,6 +15,10 @@ cdef struct Rules:
     bint remove_extra_whitespaces
     bint escape_whitespaces
     bint whitespace_as_suffix
+    # Of a pipeline: what rewrites the text instead of these rules; `origins` then holds for each byte of `out` where what
+    # it comes from begins and ends.
+    int (*prepare)(const void* pipeline, const uint8_t* text, size_t size, Bytes* out, Ints* origins) noexcept nogil
+    const void* pipeline
 
 # Rewrite text[:size] into `out`, after which SLACK more bytes can be read. With `origins`, origins[i] becomes the
 # position in `text` that byte i of `out` comes from, and one more entry the end; it stays empty where `out` does. A

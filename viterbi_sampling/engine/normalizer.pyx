@@ -140,6 +140,8 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
     cdef uint32_t codepoint
     cdef uint8_t byte
     cdef bint after_space = rules.remove_extra_whitespaces
+    if rules.prepare != NULL:
+        return rules.prepare(rules.pipeline, text, size, out, origins)
     out.size = 0
     if origins != NULL:
         origins.size = 0

@@ -67,7 +67,7 @@ cdef bint study(const Vocabulary* vocabulary, const Weights* weights, const uint
             return False
         memcpy(lesson.edges + lesson.edge_count, lattice.edges, lattice.count * sizeof(Edge))
         for i in range(lattice.count):
-            lesson.has_unknown = lesson.has_unknown or lattice.edges[i].token == vocabulary.unknown
+            lesson.has_unknown = lesson.has_unknown or lattice.edges[i].token >= vocabulary.pieces
         forward(lattice, weights, scratch.cells, scratch.previous.data)
         lesson.log_sum += log_sum(&scratch.cells[lattice.at - lattice.cut])
         count = count_paths(lattice, &scratch.path)

@@ -5,5 +5,6 @@ class Rows:
     """Pointers to the UTF-8 of the texts of a batch, kept alive by their owner."""
 
     count: int
+    def texts(self) -> list[str | bytes | None]: ...
     total: int
     def nulls(self) -> npt.NDArray[np.bool_] | None: ...

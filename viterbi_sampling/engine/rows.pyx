@@ -35,6 +35,15 @@ cdef class Rows:
             count += view[i]
         return result.view(np.bool_) if count else None
 
+    def texts(self):
+        """The texts as they were given: str where spans are in characters, bytes, or None for a null."""
+        cdef Py_ssize_t i
+        found = []
+        for i in range(self.count):
+            text = None if self.sizes[i] == NULL_TEXT else self.data[i][:self.sizes[i]]
+            found.append(text.decode("utf-8") if self.in_characters[i] and text is not None else text)
+        return found
+
 
 cdef int raise_for_status(int status, Py_ssize_t row) except -1:
     if status == NO_MEMORY:

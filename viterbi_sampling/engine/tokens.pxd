@@ -5,7 +5,19 @@ from libc.stdint cimport int32_t, uint8_t
 from viterbi_sampling.engine.buffer cimport Ints, reserve_ints
 from viterbi_sampling.engine.utf8 cimport char_length
 
+cdef enum Alias:                # what a token beyond those of the pieces and the unknown one stands for, if not for an id
+    NO_TOKEN = -1               # the mark between two pre-tokens
+    LITERAL_UNKNOWN = -2        # the unknown piece, spelled out in the text: it joins a run of unknown characters
+
+cdef enum Run:                  # what `after_unknown` is after an unknown character
+    IN_RUN = 1
+    LITERAL = 2                 # the run is the unknown piece itself
+
 cdef struct Spelling:           # what becomes of tokens, by model
+    int32_t pieces              # the tokens below are ids
+    const int32_t* aliases      # of each token from pieces + 1 on the id, or an Alias
+    bint whole_runs             # of Hugging Face: a run of unknown characters is spelled as one
+    bint runs_end_at_spaces     # a space begins a pre-token, so that no run goes on beyond it
     int32_t unknown             # the token of an unknown character inside the engine
     int32_t unknown_id          # its id outside, -1 where it has none
     bint byte_fallback          # its bytes are given instead
@@ -16,7 +28,9 @@ cdef struct Tokens:
     Ints ids
     Ints spans                  # with_spans: where each token begins and ends in the normalized text
     bint with_spans
-    bint after_unknown
+    int after_unknown           # a Run
+    size_t run_first            # the first token of that run, with whole_runs
+    int32_t run_begin           # and where it begins
 
 
 cdef inline bint add_token(Tokens* out, int32_t id, int32_t begin, int32_t end) noexcept nogil:
@@ -31,6 +45,48 @@ cdef inline bint add_token(Tokens* out, int32_t id, int32_t begin, int32_t end) 
         out.spans.data[out.spans.size + 1] = end
         out.spans.size += 2
     return True
+
+
+cdef inline bint add_bytes(Tokens* out, const Spelling* spelling, const uint8_t* text, int32_t begin,
+                           int32_t end) noexcept nogil:
+    """Spell text[begin:end], a part of a run, in bytes. All of them begin where the run does, which tells them later."""
+    cdef int32_t i, k
+    cdef uint8_t* visible_space = [0xE2, 0x96, 0x81]
+    for i in range(begin, end):
+        if spelling.escape_whitespaces and text[i] == 0x20:
+            for k in range(3):
+                if not add_token(out, spelling.byte_ids[visible_space[k]], out.run_begin, end):
+                    return False
+        elif not add_token(out, spelling.byte_ids[text[i]], out.run_begin, end):
+            return False
+    return True
+
+
+cdef inline bint add_to_run(Tokens* out, const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t end,
+                            bint literal) noexcept nogil:
+    """An unknown character, or the unknown piece spelled out, as tokenizers has them: a run of them is one token.
+
+    With byte fallback a run is spelled in bytes, unless it is the unknown piece alone.
+    """
+    cdef bint first = not out.after_unknown or (spelling.runs_end_at_spaces and text[begin] == 0x20)
+    if first:
+        out.run_first = out.ids.size
+        out.run_begin = begin
+    if not spelling.byte_fallback or (first and literal):
+        if first:
+            out.after_unknown = LITERAL if literal else IN_RUN
+            return add_token(out, spelling.unknown_id, begin, end)
+        if out.with_spans:
+            out.spans.data[out.spans.size - 1] = end
+        return True
+    if not first and out.after_unknown == LITERAL:
+        out.ids.size = out.run_first
+        if out.with_spans:
+            out.spans.size -= 2
+        if not add_bytes(out, spelling, text, out.run_begin, begin):
+            return False
+    out.after_unknown = IN_RUN
+    return add_bytes(out, spelling, text, begin, end)
 
 
 cdef inline bint add_unknown(Tokens* out, const Spelling* spelling, const uint8_t* text,
@@ -55,8 +111,23 @@ cdef inline bint add_unknown(Tokens* out, const Spelling* spelling, const uint8_
             out.spans.data[out.spans.size - 1] = end
     elif not add_token(out, spelling.unknown_id, begin, end):
         return False
-    out.after_unknown = True
+    out.after_unknown = IN_RUN
     return True
+
+
+cdef inline bint add_other(Tokens* out, const Spelling* spelling, const uint8_t* text, int32_t token, int32_t begin,
+                           int32_t end) noexcept nogil:
+    """A token that is not the id of a piece. False without memory."""
+    cdef int32_t id
+    if token == spelling.unknown:
+        if spelling.whole_runs:
+            return add_to_run(out, spelling, text, begin, end, False)
+        return add_unknown(out, spelling, text, begin, end)
+    id = spelling.aliases[token - spelling.pieces - 1]
+    if id == LITERAL_UNKNOWN:
+        return add_to_run(out, spelling, text, begin, end, True)
+    out.after_unknown = 0
+    return id == NO_TOKEN or add_token(out, id, begin, end)
 
 
 cdef inline bint add_path(Tokens* out, const Spelling* spelling, const uint8_t* text, const int32_t* path,
@@ -73,11 +144,11 @@ cdef inline bint add_path(Tokens* out, const Spelling* spelling, const uint8_t* 
         k -= 1
         token = path[2 * k]
         end = path[2 * k + 1]
-        if token == spelling.unknown:
-            if not add_unknown(out, spelling, text, begin, end):
+        if token >= spelling.pieces:
+            if not add_other(out, spelling, text, token, begin, end):
                 return False
         else:
-            out.after_unknown = False
+            out.after_unknown = 0
             if not add_token(out, token, begin, end):
                 return False
         begin = end
@@ -94,16 +165,16 @@ cdef inline bint add_tokens(Tokens* out, const Spelling* spelling, const int32_t
         for i in range(count):
             out.ids.data[out.ids.size + i] = tokens[i]
         out.ids.size += count
-        out.after_unknown = False
+        out.after_unknown = 0
         return True
     for i in range(count):
-        if tokens[i] == spelling.unknown:
-            end = begin + char_length(text[begin])
-            if not add_unknown(out, spelling, text, begin, end):
+        if tokens[i] >= spelling.pieces:
+            end = begin + (char_length(text[begin]) if tokens[i] == spelling.unknown else lengths[tokens[i]])
+            if not add_other(out, spelling, text, tokens[i], begin, end):
                 return False
         else:
             end = begin + lengths[tokens[i]]
-            out.after_unknown = False
+            out.after_unknown = 0
             if not add_token(out, tokens[i], begin, end):
                 return False
         begin = end

@@ -3,6 +3,10 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 
+cdef enum:
+    MARK = 0xF5                 # and above: the first byte of a mark, four bytes like a character beyond Unicode
+
+
 cdef inline int char_length(uint8_t first) noexcept nogil:
     """Bytes of the character that `first` begins (1 for a byte that begins none)."""
     if first < 0xC0:

@@ -35,11 +35,11 @@ from libc.string cimport memcpy
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable
-from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_SPACE, NEVER, Vocabulary
+from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER, Vocabulary
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, add_step, reserve_cells
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
-from viterbi_sampling.engine.utf8 cimport char_length
+from viterbi_sampling.engine.utf8 cimport MARK, char_length
 from viterbi_sampling.engine.words cimport (
     Ahead, INLINE_TOKENS, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, record_of, take, tokens_in,
 )
@@ -269,7 +269,7 @@ cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint
     while position > 0:
         count += 1
         total += fabs(vocabulary.scores[pairs[position].token])
-        has_unknown = has_unknown or pairs[position].token == vocabulary.unknown
+        has_unknown = has_unknown or pairs[position].token >= vocabulary.pieces
         position = pairs[position].start
     reach = characters * greatest
     if single_precision:
@@ -327,7 +327,9 @@ cdef inline void known_now(Score* score, double value, size_t count) noexcept no
 cdef inline bint begins_anew(const Vocabulary* vocabulary, const uint8_t* text, int32_t at) noexcept nogil:
     """Whether the sum begins anew at a cut of the text."""
     if vocabulary.restart == AT_SPACE:
-        return text[at] == 0x20
+        return text[at] == 0x20 or text[at] >= MARK
+    if vocabulary.restart == AT_MARKS:
+        return text[at] >= MARK
     return at > 0 and text[at - 1] == 0x0A and text[at] != 0x0A
 
 

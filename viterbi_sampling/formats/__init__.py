@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from viterbi_sampling.errors import ModelError
-from viterbi_sampling.formats import sentencepiece
+from viterbi_sampling.formats import huggingface, sentencepiece
 from viterbi_sampling.model import Model
 
-_READERS: dict[str, Callable[[bytes], Model]] = {"sentencepiece": sentencepiece.read}
-_WRITERS: dict[str, Callable[[Model], bytes]] = {"sentencepiece": sentencepiece.write}
+_READERS: dict[str, Callable[[bytes], Model]] = {"sentencepiece": sentencepiece.read, "huggingface": huggingface.read}
+_WRITERS: dict[str, Callable[[Model], bytes]] = {"sentencepiece": sentencepiece.write, "huggingface": huggingface.write}
 
 
 def guess(data: bytes) -> str:
@@ -21,7 +21,7 @@ def guess(data: bytes) -> str:
         raise ModelError("the model is empty (0 bytes)")
     head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
     if head[:1] in (b"{", b"["):
-        raise ModelError("the model is a JSON file; the formats that can be read are: " + ", ".join(_READERS))
+        return "huggingface"
     if head[:4] == b"PK\x03\x04":
         raise ModelError("the model is a zip file; the formats that can be read are: " + ", ".join(_READERS))
     return "sentencepiece"

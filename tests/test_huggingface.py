@@ -1,0 +1,142 @@
+"""tokenizer.json: the ids, tokens, offsets and text of tokenizers 0.23.3, on real files and on what files may say."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import random
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tokenizers
+from conftest import SHARED
+
+from viterbi_sampling import ModelError, Tokenizer
+
+FILES = sorted((SHARED / "models" / "tokenizers").glob("*.json"))
+CORPORA = sorted((SHARED / "corpora").glob("*"))
+
+
+def peer_of(content: str) -> tokenizers.Tokenizer:
+    peer = tokenizers.Tokenizer.from_str(content)
+    peer.no_truncation()
+    peer.no_padding()
+    return peer
+
+
+def lines_of(corpus: Path) -> list[str]:
+    data = lzma.decompress(corpus.read_bytes()) if corpus.suffix == ".xz" else corpus.read_bytes()
+    return data.decode("utf-8").split("\n")
+
+
+def check(content: str, texts: Iterable[str]) -> None:
+    """Everything that can be asked of one text, compared with the library."""
+    peer, tokenizer = peer_of(content), Tokenizer.from_bytes(content.encode("utf-8"))
+    texts = list(texts)
+    wanted = peer.encode_batch(texts, add_special_tokens=False)
+    for text, encoding in zip(texts, wanted, strict=True):
+        found = tokenizer.encode_with_offsets(text)
+        assert found.ids == encoding.ids, ascii(text)
+        assert found.pieces == encoding.tokens, ascii(text)
+        assert found.offsets == encoding.offsets, ascii(text)
+        assert tokenizer.encode(text) == encoding.ids
+        assert tokenizer.decode(encoding.ids) == peer.decode(encoding.ids), ascii(text)
+    batch = tokenizer.encode_batch(texts, with_offsets=True)
+    assert batch.to_list() == [encoding.ids for encoding in wanted]
+    assert batch.spans is not None
+    assert batch.spans.tolist() == [list(span) for encoding in wanted for span in encoding.offsets]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name.split(".")[0])
+def test_the_real_files_give_what_tokenizers_gives(file: Path) -> None:
+    draw = random.Random(file.name)
+    texts = []
+    for corpus in CORPORA:
+        lines = lines_of(corpus)
+        texts += draw.sample(lines, min(len(lines), 30))
+    check(file.read_text(encoding="utf-8"), texts)
+
+
+SMALL: dict[str, Any] = {
+    "version": "1.0",
+    "added_tokens": [],
+    "normalizer": None,
+    "pre_tokenizer": None,
+    "post_processor": None,
+    "decoder": None,
+    "model": {
+        "type": "Unigram",
+        "unk_id": 0,
+        "vocab": [["<unk>", 0.0], ["a", -1.0], ["b", -2.0], ["ab", -2.5], ["\u2581", -3.0], ["\u2581a", -3.5]],
+    },
+}
+
+
+def small(**parts: Any) -> str:
+    """A small tokenizer.json with some of its parts replaced; `model` is merged."""
+    content = {**SMALL, **parts}
+    if "model" in parts:
+        content["model"] = {**SMALL["model"], **parts["model"]}
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "not JSON, or truncated"),
+        ("[1]", "the JSON is an array, not an object"),
+        ('{"model":' + "[" * 100_000, "nested too deeply"),
+        ('{"model": 1, "model": 2}', "the key 'model' twice"),
+        ("{}", "model is missing"),
+        (small(foo=1), "foo is not a field that is known"),
+        (small(model={"type": "BPE"}), r"model.type is 'BPE'; only Unigram"),
+        (small(model={"type": "WordLevel", "vocab": {"a": 1}}), r"model.type is 'WordLevel'; only Unigram"),
+        (small(model={"vocab": {"a": 1}}), r"model.vocab is an object"),
+        (small(model={"vocab": [["a", 1.0, 2]]}), r"model.vocab has at 0 \['a', 1.0, 2\]"),
+        (small(model={"vocab": []}), r"model.unk_id is 0, but the vocabulary has 0 pieces"),
+        (small(model={"unk_id": 6}), r"model.unk_id is 6, but the vocabulary has 6 pieces"),
+        (small(model={"unk_id": -1}), r"model.unk_id is -1, not from 0"),
+        (small(model={"byte_fallback": 1}), r"model.byte_fallback is not true or false, but an integer"),
+        (small(normalizer={"type": "Nope"}), r"normalizer.type is 'Nope'; the normalizers that are supported are"),
+        (small(normalizer={}), r"normalizer.type is missing"),
+        (
+            small(normalizer={"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Strip"}]}),
+            r"normalizer.normalizers\[1\].strip_left is missing",
+        ),
+        (
+            small(normalizer={"type": "Precompiled", "precompiled_charsmap": "%"}),
+            r"normalizer.precompiled_charsmap is not base64",
+        ),
+        (small(pre_tokenizer={"type": "ByteLevel"}), r"pre_tokenizer.type is 'ByteLevel'"),
+        (small(decoder={"type": "Nope"}), r"decoder.type is 'Nope'"),
+        (small(post_processor={"type": "Nope"}), r"post_processor.type is 'Nope'"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_error_that_names_the_field(content: str, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Tokenizer.from_bytes(content.encode("utf-8"))
+
+
+def added(id: int, content: str, **flags: bool) -> dict[str, Any]:
+    usual = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    return {"id": id, "content": content, **usual, **flags}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        (
+            [added(9, "<x>")],
+            r"added_tokens\[0\].id is 9, but '<x>' is not in the vocabulary, and the next id after it is 6",
+        ),
+        ([added(2, "a")], r"added_tokens\[0\].id is 2, but in the vocabulary 'a' has the id 1"),
+        ([added(6, "<x>"), added(7, "<x>")], r"added_tokens\[1\].content is '<x>', as that of added_tokens\[0\]"),
+        ([added(6, "")], r"added_tokens\[0\].content is empty"),
+    ],
+)
+def test_added_tokens_that_cannot_be_used(tokens: list[dict[str, Any]], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Tokenizer.from_bytes(small(added_tokens=tokens).encode("utf-8"))

@@ -1,0 +1,106 @@
+"""Regular expressions that tokenizer.json files of Unigram models really hold: runs of certain characters.
+
+They are Oniguruma's. Those of two kinds are understood here; all others are left to the tokenizers library.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+Ranges = tuple[tuple[int, int], ...]
+
+_CLASSES: dict[str, Ranges] = {
+    r"\s": ((0x09, 0x0D), (0x20, 0x20), (0x85, 0x85), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A),
+            (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000)),
+    r"\p{Zs}": ((0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F),
+                (0x3000, 0x3000)),
+    r"\t": ((0x09, 0x09),),
+    r"\n": ((0x0A, 0x0A),),
+    r"\r": ((0x0D, 0x0D),),
+}  # fmt: skip
+_ATOM = re.compile(
+    r"\\p\{Zs\}|\\[stnr]|\\x[0-9A-Fa-f]{2}(?![0-9A-Fa-f])|\\u[0-9A-Fa-f]{4}|\\[.^$*+?()\[\]{}|\\/\-]|[^\\\[\]^&\-]"
+)
+# In Oniguruma ^ matches at the beginning of each line; not after a newline is only at that of the text.
+_START = re.compile(r"(?:\(\?<!(?:\\n|\n)\)\^|\\A)(?P<content>[^\\\[\](){}.*+?^$|]*)\Z")
+_SET = r"\[(?P<inner>[^\[\]\\&^]*(?:\\.[^\[\]\\&^]*)*)\]|\\p\{Zs\}|\\.[0-9A-Fa-f]{4}|\\[^pux]|[^\\\[\](){}.*+?^$|#]"
+_PATTERN = re.compile(rf"(?P<atoms>{_SET})(?P<times>\+|\{{(?P<low>\d{{1,3}})(?P<comma>,)?\}})?\Z", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Run:
+    """At least `low` of the characters in `ranges` in a row: as many as there are, or with `exact` just so many."""
+
+    ranges: Ranges
+    low: int = 1
+    exact: bool = True
+
+    def matches(self, text: str) -> Iterator[tuple[int, int]]:
+        """The spans of the matches, from left to right."""
+        inside = "".join(f"{re.escape(chr(low))}-{re.escape(chr(high))}" for low, high in self.ranges)
+        times = f"{{{self.low}}}" if self.exact else f"{{{self.low},}}"
+        return (match.span() for match in re.finditer(f"[{inside}]{times}", text))
+
+
+@dataclass(frozen=True)
+class AtStart:
+    """`content`, which may be empty, where the text begins with it."""
+
+    content: str = ""
+
+    def matches(self, text: str) -> Iterator[tuple[int, int]]:
+        """The span of the match, if there is one."""
+        if text.startswith(self.content):
+            yield 0, len(self.content)
+
+
+def parse(pattern: str) -> Run | AtStart | None:
+    r"""What a pattern matches; None where it is of no kind that is understood here.
+
+    >>> parse(" {2,}")
+    Run(ranges=((32, 32),), low=2, exact=False)
+    """
+    start = _START.match(pattern)
+    if start is not None:
+        return AtStart(start["content"])
+    found = _PATTERN.match(pattern)
+    if found is None:
+        return None
+    ranges = _members(found["atoms"] if found["inner"] is None else found["inner"])
+    if ranges is None:
+        return None
+    if found["times"] is None:
+        return Run(ranges)
+    if found["times"] == "+":
+        return Run(ranges, 1, False)
+    low = int(found["low"])
+    return Run(ranges, low, found["comma"] is None) if low else None
+
+
+def _members(text: str) -> Ranges | None:
+    """The characters that atoms stand for, such as a-z\\s in a class; None where that is not certain."""
+    ranges: list[tuple[int, int]] = []
+    at = 0
+    while at < len(text):
+        atom = _ATOM.match(text, at)
+        if atom is None:
+            return None
+        at = atom.end()
+        members = _CLASSES.get(atom.group()) or _character(atom.group())
+        if text.startswith("-", at):
+            last = _ATOM.match(text, at + 1)
+            if last is None or len(members) > 1 or last.group() in _CLASSES or members[0][0] != members[0][1]:
+                return None
+            at = last.end()
+            members = ((members[0][0], _character(last.group())[0][0]),)
+            if members[0][0] > members[0][1]:
+                return None
+        ranges += members
+    return tuple(sorted(ranges)) if ranges else None
+
+
+def _character(atom: str) -> Ranges:
+    code = int(atom[2:], 16) if atom[:2] in (r"\u", r"\x") else ord(atom[-1])
+    return ((code, code),)
