@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import lzma
-import os
-import random
-import string
 import tempfile
 from collections import deque
 from collections.abc import Callable
@@ -16,17 +12,28 @@ from pathlib import Path
 from typing import Any
 
 import processes
-import sentencepiece
+from corpora import (
+    CAT,
+    DOCS,
+    ENGLISH,
+    JAPANESE_DOCS,
+    LLMJP,
+    NEW_WORDS,
+    NOVELS,
+    SHARED,
+    T5,
+    XLMR,
+    lines_of,
+    megabytes,
+    model_path,
+    ours,
+    text_of,
+    theirs,
+)
 
 from viterbi_sampling import Tokenizer
 from viterbi_sampling.benchmark.timing import Times, take_turns
 
-ROOT = Path(__file__).resolve().parents[1]
-SAMPLES = ROOT / "data" / "samples"
-SHARED = Path(os.environ.get("VITERBI_SAMPLING_SHARED", ROOT.parent / "shared" / "data"))
-T5, XLMR, LLMJP = "t5_base_32k", "xlmr_250k_rebuilt", "llmjp_v3.1_98k"
-ENGLISH, NOVELS, DOCS = "en_classics.md.txt.xz", "zh_four_novels.txt.xz", "zh_tidb_docs.md.txt.xz"
-JAPANESE_DOCS, CAT = "react_docs_ja.md.txt.xz", "ja_wagahaiwa_nekodearu.txt.xz"
 SHARE = 8
 """What sentencepiece does slowly, it gets every eighth line for; its speed is counted for these."""
 
@@ -85,53 +92,6 @@ class Row:
     floor: float
     aim: float
     measure: Callable[[Settings], Measured]
-
-
-# -- models and texts ------------------------------------------------------------------------------
-
-
-@functools.cache
-def model_path(model: str) -> Path:
-    return SHARED / "models" / "sentencepiece" / f"{model}.model"
-
-
-@functools.cache
-def ours(model: str) -> Tokenizer:
-    return Tokenizer.from_file(model_path(model))
-
-
-@functools.cache
-def theirs(model: str) -> Any:
-    return sentencepiece.SentencePieceProcessor(model_file=str(model_path(model)))
-
-
-@functools.cache
-def text_of(corpus: str, size: int) -> str:
-    if corpus == "new words":
-        return new_words(size)
-    path = SHARED / "corpora" / corpus
-    with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
-        return file.read(size).decode("utf-8", "ignore")
-
-
-def new_words(size: int) -> str:
-    """Lines of ten words of random letters, of which none is likely to come twice."""
-    generator = random.Random(1)
-    lines, done = [], 0
-    while done < size:
-        words = ("".join(generator.choices(string.ascii_lowercase, k=generator.randint(7, 13))) for _ in range(10))
-        lines.append(" ".join(words))
-        done += len(lines[-1]) + 1
-    return "\n".join(lines)
-
-
-@functools.cache
-def lines_of(corpus: str, size: int) -> list[str]:
-    return text_of(corpus, size).split("\n")
-
-
-def megabytes(lines: list[str]) -> float:
-    return sum(len(line.encode("utf-8")) for line in lines) / 1e6
 
 
 # -- works that are done in batches: the same against sentencepiece, and on two threads against one --------
@@ -304,11 +264,11 @@ def first_token(settings: Settings) -> Measured:
     return Measured(best[0], best[1], "ms", 1, 0.0, int(ids["ours"] != ids["theirs"]), times, True)
 
 
-def cold(model: str, corpus: str, alpha: float | None) -> Callable[[Settings], Measured]:
-    """The first pass of a new tokenizer over a text, beside its next ones."""
+def cold(model: str, corpus: str, alpha: float | None, most: int = 1 << 62) -> Callable[[Settings], Measured]:
+    """The first pass of a new tokenizer over a text, or its first `most` bytes, beside its next ones."""
 
     def measure(settings: Settings) -> Measured:
-        lines = lines_of(corpus, settings.size)
+        lines = lines_of(corpus, min(settings.size, most))
         data = model_path(model).read_bytes()
         times = {"theirs": Times(), "ours": Times()}
         for _ in range(settings.repeats):
@@ -332,7 +292,7 @@ def new_words_row(model: str, alpha: float | None) -> Callable[[Settings], Measu
     """Words that no cache has seen, by a tokenizer that keeps words and by one that does not."""
 
     def measure(settings: Settings) -> Measured:
-        lines = lines_of("new words", settings.size)
+        lines = lines_of(NEW_WORDS, settings.size)
         data = model_path(model).read_bytes()
         keeping, plain = Tokenizer.from_bytes(data), Tokenizer.from_bytes(data)
         plain._encoder.keep_words(False)
@@ -403,6 +363,7 @@ ROWS = [
     ),
     Row("first-token", "import, load the 250,000 pieces, encode a line", "sentencepiece", 2, 4, first_token),
     Row("cold-t5", "T5, English novels, first pass", LATER, 0.5, 1, cold(T5, ENGLISH, None)),
+    Row("cold-t5-1mb", "the same, 1 MB of it", LATER, 0.5, 1, cold(T5, ENGLISH, None, 1_000_000)),
     Row("cold-xlmr", "XLM-R, Chinese novels, first pass", LATER, 0.5, 1, cold(XLMR, NOVELS, None)),
     Row("cold-t5-sample", "T5, English novels, sample, first pass", LATER, 0.5, 1, cold(T5, ENGLISH, 0.1)),
     Row("cold-xlmr-sample", "XLM-R, Chinese novels, sample, first pass", LATER, 0.5, 1, cold(XLMR, NOVELS, 0.1)),

@@ -18,9 +18,13 @@ import json
 from pathlib import Path
 
 import click
-from rows import ROWS, SHARED, Measured, Row, Settings
+from corpora import SHARED
+from rows import ROWS, SHARE, Measured, Row, Settings
 
 from viterbi_sampling.benchmark.machine import described, environment
+
+Result = tuple[Row, Measured | str]
+"""A row, and what came out of it or why nothing did."""
 
 
 def verdict(row: Row, measured: Measured) -> str:
@@ -38,10 +42,21 @@ def cells(row: Row, measured: Measured) -> list[str]:
     return [row.work, row.against, *speeds, *marks, verdict(row, measured), differ]
 
 
+BEGIN, END = "<!-- table: python bench/table.py --markdown -->", "<!-- end of the table -->"
 HEADINGS = ["work", "against", "ours", "theirs", "ratio", "floor", "aim", "", "lines that differ"]
 
 
-def markdown(results: list[tuple[Row, Measured | str]], settings: Settings) -> str:
+def markdown(results: list[Result], settings: Settings, where: dict[str, object]) -> str:
+    """The table with all that has to be known to read it."""
+    notes = [
+        f"{described(where)}; {settings.clock} clock, best of {settings.repeats} or more turns.",
+        f"Of each text its first {settings.size / 1e6:g} MB; sentencepiece gets every {SHARE}th line for what it does "
+        "slowly (sampling, offsets). What the two give is compared first.",
+    ]
+    if settings.clock == "cpu":
+        notes.append(
+            "2 threads: what two free cores would take, the caller's time and half of that of the other threads."
+        )
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
     for row, measured in results:
         if isinstance(measured, str):
@@ -49,7 +64,19 @@ def markdown(results: list[tuple[Row, Measured | str]], settings: Settings) -> s
         else:
             shown = cells(row, measured)
         lines.append("| " + " | ".join(shown) + " |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*notes, "", *lines, ""])
+
+
+def write_markdown(path: Path, table: str) -> None:
+    """Put the table between its marks in a file; what is written around them stays."""
+    before, after = f"# Measured\n\n{BEGIN}\n", f"{END}\n"
+    if path.exists():
+        before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not begin or not end:
+            raise click.ClickException(f"{path} has no place for the table: {BEGIN} ... {END}")
+        before, after = f"{before}{BEGIN}\n", f"{END}{after}"
+    path.write_text(before + table + after, encoding="utf-8")
 
 
 def as_json(row: Row, measured: Measured | str) -> dict[str, object]:
@@ -69,7 +96,8 @@ def as_json(row: Row, measured: Measured | str) -> dict[str, object]:
 @click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True,
               help="cpu: where others use the cores; rows of 2 threads tell what free cores would give.")  # fmt: skip
 @click.option("--json", "json_path", type=click.Path(path_type=Path))
-@click.option("--markdown", "markdown_path", type=click.Path(path_type=Path))
+@click.option("--markdown", "markdown_path", type=click.Path(path_type=Path),
+              help="Put the table between its marks in this file.")  # fmt: skip
 def main(
     only: tuple[str, ...], listed: bool, megabytes: float, repeats: int, clock: str, json_path: Path | None,
     markdown_path: Path | None,
@@ -88,7 +116,7 @@ def main(
     where = environment(["sentencepiece"])
     click.echo(f"{described(where)}; {clock} clock, best of {repeats} or more in turns")
     click.echo(f"{'':28}{'ours':>14}{'theirs':>14}{'':7}{'ratio':>8}{'floor':>8}{'aim':>8}")
-    results: list[tuple[Row, Measured | str]] = []
+    results: list[Result] = []
     for row in chosen:
         try:
             measured: Measured | str = row.measure(settings)
@@ -108,20 +136,7 @@ def main(
                     "rows": [as_json(*result) for result in results]}  # fmt: skip
         json_path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     if markdown_path is not None:
-        head = (
-            "# Measured\n\n"
-            f"{described(where)}; {clock} clock, best of {repeats} or more, the two of a row in turns in one process.\n"
-            f"Of each text its first {megabytes:g} MB. Made by `python bench/table.py --markdown`, "
-            "which compares what they give first; sentencepiece gets every eighth line for what it does slowly "
-            "(sampling, offsets).\n"
-            + (
-                "Rows of 2 threads: the calling thread's time and half of the other threads' time.\n"
-                if clock == "cpu"
-                else ""
-            )
-            + "\n"
-        )
-        markdown_path.write_text(head + markdown(results, settings), encoding="utf-8")
+        write_markdown(markdown_path, markdown(results, settings, where))
     failed = sum(
         isinstance(measured, str) or measured.ratio < row.floor or bool(measured.differ) for row, measured in results
     )

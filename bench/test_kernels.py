@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import corpora
 import pytest
-import rows
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from viterbi_sampling import Tokenizer
@@ -32,23 +32,25 @@ class Case:
 
 
 def read(model: str, corpus: str) -> Case:
-    if not rows.SHARED.is_dir():
+    if not corpora.SHARED.is_dir():
         tokenizer = Tokenizer.default()
-        lines = [line for path in sorted(rows.SAMPLES.glob("*.txt")) for line in path.read_text("utf-8").splitlines()]
+        lines = [
+            line for path in sorted(corpora.SAMPLES.glob("*.txt")) for line in path.read_text("utf-8").splitlines()
+        ]
         lines *= SIZE // sum(len(line.encode("utf-8")) + 1 for line in lines)
         return Case(tokenizer._model.source, lines, "\n".join(lines).encode("utf-8"))
-    lines = rows.lines_of(corpus, SIZE)
-    return Case(rows.model_path(model).read_bytes(), lines, "\n".join(lines).encode("utf-8"))
+    lines = corpora.lines_of(corpus, SIZE)
+    return Case(corpora.model_path(model).read_bytes(), lines, "\n".join(lines).encode("utf-8"))
 
 
 CASES = {
-    "t5-english": (rows.T5, rows.ENGLISH),
-    "xlmr-chinese": (rows.XLMR, rows.NOVELS),
-    "llmjp-japanese": (rows.LLMJP, rows.CAT),
+    "t5-english": (corpora.T5, corpora.ENGLISH),
+    "xlmr-chinese": (corpora.XLMR, corpora.NOVELS),
+    "llmjp-japanese": (corpora.LLMJP, corpora.CAT),
 }
 
 
-@pytest.fixture(scope="module", params=CASES if rows.SHARED.is_dir() else ["bundled"])
+@pytest.fixture(scope="module", params=CASES if corpora.SHARED.is_dir() else ["bundled"])
 def case(request: pytest.FixtureRequest) -> Case:
     return read(*CASES.get(request.param, ("", "")))
 

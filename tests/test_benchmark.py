@@ -182,6 +182,13 @@ def test_wrong_calls(arguments: list[str], status: int, message: str) -> None:
     assert "Traceback" not in result.output
 
 
+def test_an_empty_text(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"\n\n")
+    result = run(tmp_path / "text")
+    assert result.exit_code == 1
+    assert "holds no text" in result.output
+
+
 def test_a_picture_without_matplotlib(model: ModelFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     comparison: Comparison = compare(model, LINES, libraries=[], works=["lists"], repeats=1)
     monkeypatch.setitem(sys.modules, "matplotlib", None)

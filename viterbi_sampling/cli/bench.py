@@ -64,6 +64,8 @@ def bench(
         lines = _lines(corpus, int(megabytes * 1_000_000))
     except (OSError, EOFError, LZMAError) as error:
         raise click.ClickException(str(error)) from None
+    if not any(lines):
+        raise click.ClickException(f"{corpus} holds no text")
     data = _bundled() if model is None else model.read_bytes()
     comparison = compare(
         ModelFile(data, tokenizer, content),
