@@ -1,4 +1,4 @@
-"""The one error class of the package."""
+"""The error classes of the package."""
 
 
 class ModelError(ValueError):
@@ -14,3 +14,7 @@ class ModelError(ValueError):
     ...     print(error)
     the model is empty (0 bytes)
     """
+
+
+class ModelTypeError(ModelError):
+    """A model file that is in order, but holds no Unigram model."""

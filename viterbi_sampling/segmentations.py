@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -40,21 +40,46 @@ def different_segmentations(
 
     `weights` are those of alpha. With `include_best` the best segmentation comes first.
     """
+    paths, text = different_paths(encoder, rows, weights, count, alpha, seed, index, include_best)
+    return [
+        Segmentation(encoder.spell(text, np.array(path.tokens, np.int32)), path.log_prob, path.log_inclusion)
+        for path in paths
+    ]
+
+
+class DrawnPath(NamedTuple):
+    """One path through the lattice, drawn without replacement: the engine's tokens, and what is known of it."""
+
+    tokens: list[int]
+    log_prob: float
+    log_inclusion: float
+
+
+def different_paths(
+    encoder: Encoder,
+    rows: Rows,
+    weights: WeightTable,
+    count: int,
+    alpha: float,
+    seed: int,
+    index: int,
+    include_best: bool,
+) -> tuple[list[DrawnPath], bytes]:
+    """The paths of different_segmentations, and the normalized text that they go over."""
     law = analyse(encoder, rows, alpha, weights, True, True)
-    given: list[Segmentation] = []
+    given: list[DrawnPath] = []
     best: list[int] | None = None
     if include_best:
         ((best, score),) = nbest(encoder, rows, 1, as_tokens=True)
-        ids = encoder.spell(law.text, np.array(best, np.int32))
-        given.append(Segmentation(ids, min(0.0, alpha * score - law.log_partition), 0.0))
+        given.append(DrawnPath(best, min(0.0, alpha * score - law.log_partition), 0.0))
         count -= 1
     drawn = without_replacement(law.starts, law.ends, law.tokens, law.conditionals, count, seed, index, best)
     # The value of the first path that is left out; where none is, all were certain to come.
     threshold = drawn[count][2] if len(drawn) > count else -math.inf
-    for tokens, log_prob, _ in drawn[:count]:
-        ids = encoder.spell(law.text, np.array(tokens, np.int32))
-        given.append(Segmentation(ids, log_prob, _log_inclusion(log_prob - threshold)))
-    return given
+    given += [
+        DrawnPath(tokens, log_prob, _log_inclusion(log_prob - threshold)) for tokens, log_prob, _ in drawn[:count]
+    ]
+    return given, law.text
 
 
 def _log_inclusion(above: float) -> float:

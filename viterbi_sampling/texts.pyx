@@ -7,13 +7,16 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
+import numpy as np
+
 from viterbi_sampling.engine.arrays cimport list_from, pairs_from
-from viterbi_sampling.engine.buffer cimport Ints
+from viterbi_sampling.engine.buffer cimport MAX_TEXT, TOO_LONG, Bytes, Ints
 from viterbi_sampling.engine.choices cimport VITERBI, Algorithm
 from viterbi_sampling.engine.driver cimport Job, decide_text, ids_of_one
 from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.normalizer cimport normalize
 from viterbi_sampling.engine.pieces cimport PieceStrings
-from viterbi_sampling.engine.rows cimport Rows
+from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.workspace cimport Workspace
 
 cdef extern from "Python.h":
@@ -179,3 +182,32 @@ def annotate(Encoder encoder not None, PieceStrings strings not None, text, bint
         free(origins.data)
     encoder.give_back(VITERBI_KEY, space)
     return ids, pieces, spans
+
+
+def align(Encoder encoder not None, text):
+    """(normalized text as bytes, where in the UTF-8 of `text` each of its bytes and its end come from: an int32
+    array, empty where nothing is left of the text)."""
+    cdef Py_ssize_t size
+    cdef const uint8_t* data = utf8_of(text, &size)
+    cdef Bytes out
+    cdef Ints origins
+    cdef int status
+    cdef size_t i, k, written = 0
+    cdef bint visible = encoder.normalizer.rules.escape_whitespaces
+    cdef int32_t[::1] places
+    memset(&out, 0, sizeof(Bytes))
+    memset(&origins, 0, sizeof(Ints))
+    try:
+        status = TOO_LONG if size > MAX_TEXT else normalize(&encoder.normalizer.rules, data, size, &out, &origins)
+        raise_for_status(status, 0)
+        normalized = encoder.visible(out.data[:out.size])
+        origin = np.zeros(len(normalized) + 1 if origins.size else 0, np.int32)
+        places = origin
+        for i in range(origins.size):
+            for k in range(3 if visible and i < out.size and out.data[i] == 0x20 else 1):
+                places[written] = origins.data[i]
+                written += 1
+    finally:
+        free(out.data)
+        free(origins.data)
+    return normalized, origin

@@ -114,15 +114,22 @@ cdef list pairs_from(const int32_t* values, size_t count):
     return pair_list(shared, values, count)
 
 
+cdef int check_bounds(const int64_t[::1] offsets, Py_ssize_t size) except -1:
+    cdef Py_ssize_t i
+    for i in range(offsets.shape[0] - 1):
+        if not 0 <= offsets[i] <= offsets[i + 1] <= size:
+            raise IndexError(f"offsets[{i}:{i + 2}] = {offsets[i]}, {offsets[i + 1]} are no bounds in {size} values")
+    return 0
+
+
 def lists(const int32_t[::1] values, const int64_t[::1] offsets):
     """values[offsets[i]:offsets[i + 1]] as a list of int, for each i. IndexError where offsets fall or lead outside."""
-    cdef Py_ssize_t i, count = offsets.shape[0] - 1
+    cdef Py_ssize_t i
     cdef const int32_t* data = &values[0] if values.shape[0] else NULL
     cdef list result = []
+    check_bounds(offsets, values.shape[0])
     share(data, values.shape[0])
-    for i in range(count):
-        if not 0 <= offsets[i] <= offsets[i + 1] <= values.shape[0]:
-            raise IndexError(f"offsets[{i}:{i + 2}] = {offsets[i]}, {offsets[i + 1]} are no bounds in {values.shape[0]} values")
+    for i in range(offsets.shape[0] - 1):
         result.append(number_list(shared, data + offsets[i], offsets[i + 1] - offsets[i]))
     return result
 
@@ -159,3 +166,16 @@ def joined(tuple rows, int32_t end):
                 return None
             numbers[bounds[i] + k] = <int32_t>number
     return values, offsets
+
+
+def pairs(const int32_t[:, ::1] values, const int64_t[::1] offsets):
+    """values[offsets[i]:offsets[i + 1]], rows of two, as a list of tuples of int, for each i; IndexError as in `lists`."""
+    cdef Py_ssize_t i
+    cdef const int32_t* data = &values[0, 0] if values.shape[0] else NULL
+    cdef list result = []
+    if values.shape[1] != 2:
+        raise ValueError(f"values must have rows of two, got shape {values.shape[0]}, {values.shape[1]}")
+    check_bounds(offsets, values.shape[0])
+    for i in range(offsets.shape[0] - 1):
+        result.append(pair_list(shared, data + 2 * offsets[i], offsets[i + 1] - offsets[i]))
+    return result

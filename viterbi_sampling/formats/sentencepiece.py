@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from viterbi_sampling.errors import ModelError
+from viterbi_sampling.errors import ModelError, ModelTypeError
 from viterbi_sampling.formats import protobuf
 from viterbi_sampling.formats.wire import bytes_field, float_field, integer_field
 from viterbi_sampling.model import UNKNOWN_PENALTY, Model, NormalizerRules, Pieces, PieceType
@@ -76,7 +76,7 @@ def read(data: bytes) -> Model:
     trainer = Message(parts.get(TRAINER_SPEC, b""), "trainer_spec")
     kind = trainer.integer(MODEL_TYPE, 1)
     if kind in MODEL_TYPES and kind != 1:
-        raise ModelError(
+        raise ModelTypeError(
             f"this is a sentencepiece {MODEL_TYPES[kind]} model; only Unigram models can be loaded "
             "(sentencepiece itself runs the other types)"
         )

@@ -1,0 +1,66 @@
+"""Plans: the shortest way from one text to what a processor's usual calls return, decided once.
+
+Most programs call a processor with the same arguments again and again; checking them each time would take
+longer than encoding a short text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from viterbi_sampling.compat.sentencepiece.arguments import ReturnType
+from viterbi_sampling.compat.sentencepiece.options import Finish
+from viterbi_sampling.compat.sentencepiece.results import array_of
+from viterbi_sampling.compat.sentencepiece.unigram import Law, Unigram
+from viterbi_sampling.texts import annotate, encode
+
+Plan = Callable[[Any], Any]
+"""From a text to a result; None where the text is one for the long way. TypeError for what is no text."""
+
+
+def plan_of(unigram: Unigram, return_type: ReturnType, finish: Finish, law: Law) -> Plan | None:
+    """The plan for a call, None where there is no short way."""
+    if not finish.in_engine or law.get("algorithm") == "nbest":
+        return None
+    encoder, strings = unigram.encoder, unigram.strings
+    begin, end = finish.prefix_id, finish.suffix_id
+    ids: Callable[[Any], list[int] | None]
+    if law:
+
+        def ids(text: Any) -> list[int] | None:
+            return unigram.ids(text, law, begin, end)
+
+    elif begin < 0 and end < 0:
+        ids = partial(encode, encoder)
+    else:
+
+        def ids(text: Any) -> list[int] | None:
+            return encode(encoder, text, begin, end)
+
+    if return_type is int:
+        return ids
+    if return_type is str or return_type is bytes:
+        as_bytes = return_type is bytes
+
+        def pieces(text: Any) -> list[str] | list[bytes] | None:
+            found = ids(text)
+            return None if found is None else strings.pieces(found, as_bytes)
+
+        return pieces
+    if return_type == "numpy":
+
+        def array(text: Any) -> Any:
+            found = ids(text)
+            return None if found is None else array_of(found)
+
+        return array
+    if return_type == "offset_mapping" and not law:
+
+        def mapping(text: Any) -> dict[str, Any] | None:
+            found = annotate(encoder, strings, text, isinstance(text, bytes))
+            return None if found is None else {"ids": found[0], "pieces": found[1], "offsets": found[2]}
+
+        return mapping
+    return None
