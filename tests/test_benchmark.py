@@ -14,7 +14,7 @@ import pytest
 from conftest import SAMPLES, train
 
 from viterbi_sampling import Tokenizer
-from viterbi_sampling.benchmark import chart, machine, peers, report
+from viterbi_sampling.benchmark import chart, comparison, machine, peers, report
 from viterbi_sampling.benchmark.comparison import Comparison, compare
 from viterbi_sampling.benchmark.peers import OURS, Act, ModelFile, Unable
 from viterbi_sampling.benchmark.works import WORKS
@@ -40,12 +40,12 @@ def run(*arguments: object) -> click.testing.Result:
 
 
 def test_sentencepiece_agrees_at_every_work(model: ModelFile) -> None:
-    comparison = compare(model, LINES, libraries=["sentencepiece"], repeats=1)
-    assert not comparison.failed
-    assert not comparison.left_out
+    found = compare(model, LINES, libraries=["sentencepiece"], repeats=1)
+    assert not found.failed
+    assert not found.left_out
     size = sum(len(line.encode()) for line in LINES) / 1e6
     for work, kind in WORKS.items():
-        ours, theirs = comparison.of(work)
+        ours, theirs = found.of(work)
         assert (ours.library, theirs.library) == (OURS, "sentencepiece")
         for result in (ours, theirs):
             assert result.seconds == min(result.times.wall)
@@ -63,14 +63,29 @@ def test_differences_are_counted_and_the_first_is_shown(model: ModelFile, monkey
         return {"lists": Act(encode)}
 
     add(monkeypatch, "wrong", wrong)
-    comparison = compare(model, LINES, libraries=["wrong"], works=["lists"], repeats=1)
-    theirs = comparison.of("lists")[1]
+    found = compare(model, LINES, libraries=["wrong"], works=["lists"], repeats=1)
+    theirs = found.of("lists")[1]
     assert theirs.differ == len(range(2, len(LINES), 3))
     assert theirs.first_difference is not None
     assert theirs.first_difference.theirs == "[1, 2]"
-    text = "\n".join(report.text(comparison))
+    text = "\n".join(report.text(found))
     assert f"{theirs.differ} of {len(LINES)} lines differ" in text
     assert "theirs [1, 2]" in text
+
+
+@pytest.mark.parametrize("ours", [1, 2, 8])
+@pytest.mark.parametrize("theirs", [1, 2, 8])
+def test_shares_are_compared_where_they_meet(ours: int, theirs: int) -> None:
+    lines = [f"line {number}" for number in range(37)]
+    given = {step: comparison._Given(Act(list), None, step, step, lines[::step]) for step in (ours, theirs)}
+    other = [line.upper() if line in ("line 16", "line 32") else line for line in lines]
+    wrong = comparison._Given(Act(list), None, theirs, theirs, other[::theirs])
+    kind = WORKS["decode"]
+    step = max(ours, theirs)
+    assert comparison._differences(kind, lines, given[ours], given[theirs]) == (len(lines[::step]), 0, None)
+    count, differ, first = comparison._differences(kind, lines, given[ours], wrong)
+    assert (count, differ) == (len(lines[::step]), 2)
+    assert first == comparison.Difference("'line 16'", "'line 16'", "'LINE 16'")
 
 
 class Panic(BaseException):
@@ -86,17 +101,17 @@ def test_a_library_that_fails_is_named_with_the_reason(model: ModelFile, monkeyp
     add(monkeypatch, "too_few", lambda model, settings: {"lists": Act(lambda lines: lines[1:])})
     add(monkeypatch, "missing", fail, distribution="no-such-distribution")
     names = ["no_load", "no_work", "too_few", "missing"]
-    comparison = compare(model, LINES, libraries=names, works=["lists", "load"], repeats=1)
-    assert comparison.left_out == {
+    found = compare(model, LINES, libraries=names, works=["lists", "load"], repeats=1)
+    assert found.left_out == {
         "no_load": "Panic: index out of bounds",
         "missing": "is not installed: pip install no-such-distribution",
     }
-    assert comparison.failed == {
+    assert found.failed == {
         ("lists", "no_work"): "Panic: index out of bounds",
         ("lists", "too_few"): f"gave {len(LINES) - 1} results for {len(LINES)} lines",
     }
-    assert [result.library for result in comparison.of("load")] == [OURS, "no_work"]
-    text = "\n".join(report.text(comparison))
+    assert [result.library for result in found.of("load")] == [OURS, "no_work"]
+    text = "\n".join(report.text(found))
     assert "pip install no-such-distribution" in text
     assert "failed: Panic: index out of bounds" in text
 
@@ -121,13 +136,13 @@ def test_a_model_that_a_library_cannot_read(model: ModelFile) -> None:
 
 def test_a_slow_library_is_given_a_share(model: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("viterbi_sampling.benchmark.comparison.LONGEST_TURN", 1e-9)
-    comparison = compare(model, LINES * 20, libraries=["sentencepiece"], works=["lists", "decode"], repeats=1)
+    found = compare(model, LINES * 20, libraries=["sentencepiece"], works=["lists", "decode"], repeats=1)
     for work in ("lists", "decode"):
-        theirs = comparison.of(work)[1]
+        theirs = found.of(work)[1]
         assert 0 < theirs.lines < len(LINES) * 20
         assert theirs.differ == 0
-    assert comparison.of("lists")[1].compared == len(LINES) * 20
-    assert comparison.of("decode")[1].compared == comparison.of("decode")[1].lines
+    assert found.of("lists")[1].compared == len(LINES) * 20
+    assert found.of("decode")[1].compared == found.of("decode")[1].lines
 
 
 def test_cores_are_given_back() -> None:
@@ -190,7 +205,7 @@ def test_an_empty_text(tmp_path: Path) -> None:
 
 
 def test_a_picture_without_matplotlib(model: ModelFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    comparison: Comparison = compare(model, LINES, libraries=[], works=["lists"], repeats=1)
+    found: Comparison = compare(model, LINES, libraries=[], works=["lists"], repeats=1)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"viterbi-sampling\[plot\]"):
-        chart.draw_svg(comparison, tmp_path / "b.svg")
+        chart.draw_svg(found, tmp_path / "b.svg")

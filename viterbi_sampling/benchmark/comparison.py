@@ -144,7 +144,10 @@ def megabytes(lines: Sequence[str]) -> float:
 
 @dataclass
 class _Given:
-    """What a library is given at a work: every `step`-th line; and its answer for every `compared`-th of all lines."""
+    """What a library is given at a work, every `step`-th line, and its answer for every `compared`-th of all lines.
+
+    Both are powers of two.
+    """
 
     act: Act
     input: Any
@@ -170,13 +173,9 @@ def _measure(
             comparison.failed[work, name] = str(error)
     if OURS not in given:
         return
-    expected = given[OURS].rows
-    compared = {}
-    for name, one in given.items():
-        compared[name] = _differences(kind, lines[:: one.compared], expected[:: one.compared], one.rows)
-        if name != OURS:
-            one.rows = []
-    expected = given[OURS].rows = []
+    compared = {name: _differences(kind, lines, given[OURS], one) for name, one in given.items()}
+    for one in given.values():
+        one.rows = []
     progress(f"{work}: measure")
     # They were called to be compared: they are warm.
     times = take_turns({name: one.call for name, one in given.items()}, comparison.repeats, warm=False)
@@ -210,18 +209,20 @@ def _prepare(act: Act, kind: Work, model: ModelFile, lines: list[str], ids: list
 
 
 def _differences(
-    kind: Work, lines: list[str], ours: list[Any], theirs: list[Any]
+    kind: Work, lines: list[str], ours: _Given, theirs: _Given
 ) -> tuple[int, int | None, Difference | None]:
     """How many lines are compared, how many differ, and the first of these."""
     if not kind.compares:
         return 0, None, None
-    places = [i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
+    step = max(ours.compared, theirs.compared)  # each a multiple of the other: both gave these lines
+    our_rows, their_rows = ours.rows[:: step // ours.compared], theirs.rows[:: step // theirs.compared]
+    places = [i for i, (a, b) in enumerate(zip(our_rows, their_rows, strict=True)) if a != b]
     if not places:
-        return len(ours), 0, None
-    a, b = ours[places[0]], theirs[places[0]]
+        return len(our_rows), 0, None
+    a, b = our_rows[places[0]], their_rows[places[0]]
     start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    first = Difference(_short(lines[places[0]]), _short(a[start:]), _short(b[start:]))
-    return len(ours), len(places), first
+    first = Difference(_short(lines[places[0] * step]), _short(a[start:]), _short(b[start:]))
+    return len(our_rows), len(places), first
 
 
 def _short(value: Any) -> str:

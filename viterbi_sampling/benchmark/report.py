@@ -21,7 +21,10 @@ def speed(result: Result) -> str:
 
 def ratio(result: Result, ours: Result | None) -> str:
     """How many times as fast as the library ours is."""
-    return f"{ours.speed / result.speed:.2f} ×" if ours is not None and result.library != OURS else ""
+    if ours is None or result.library == OURS:
+        return ""
+    times = ours.speed / result.speed
+    return f"{times:.1f} ×" if times >= 10 else f"{times:.2f} ×" if times >= 0.1 else f"{times:.2g} ×"
 
 
 def agreement(result: Result) -> str:
