@@ -41,6 +41,7 @@ MODULES = (
     "engine.decoder",
     "texts",
     "arrow_texts",
+    "lines",
 )
 
 

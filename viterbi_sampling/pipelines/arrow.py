@@ -26,23 +26,18 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from viterbi_sampling.arguments import checked_law, rows_of, thread_count, word
+from viterbi_sampling.arguments import Texts, checked_law, rows_of, thread_count, word
 from viterbi_sampling.batch import Batch
 from viterbi_sampling.engine.hashing import hashes
 from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.tokenizer import Tokenizer
-
-try:
-    import pyarrow as pa
-except ImportError:
-    raise ImportError("viterbi_sampling.pipelines.arrow needs pyarrow: pip install 'viterbi-sampling[arrow]'") from None
 
 HASH = "hash"
 MOST_IDS = 2**31 - 1
@@ -144,21 +139,65 @@ class Tokenize:
 
     def __call__(self, batch: Any, *, first_row: int | None = None) -> Any:
         """What `tokenize` gives for this batch. The row numbers of samples are not guessed: ValueError without them."""
+        pa = pyarrow()
         columns = batch if isinstance(batch, pa.RecordBatch | pa.Table) else pa.table(batch)
         schema = self.schema(columns.schema)
-        kept = columns.select(self._kept(columns.schema))
-        rows = self._texts(columns)
-        nulls = rows.nulls()
-        segmented = self._segmented(rows, columns, first_row)
+        rows = self.texts(columns)
+        segmented = self.segment(rows, columns=columns, first_row=first_row)
+        kept, nulls = columns.select(self._kept(columns.schema)), rows.nulls()
         if self.n > 1:
             kept = kept.take(pa.array(np.repeat(np.arange(rows.count), self.n)))
             nulls = None if nulls is None else np.repeat(nulls, self.n)
         new = self._new_columns(segmented, nulls)
         if isinstance(columns, pa.Table):
             return pa.Table.from_arrays([*kept.columns, *map(pa.chunked_array, new)], schema=schema)
-        if any(len(pieces) > 1 for pieces in new):
-            raise ValueError(f"{len(segmented.ids)} ids in one batch: make batches smaller, or set large_lists=True")
-        return pa.RecordBatch.from_arrays([*kept.columns, *(pieces[0] for pieces in new)], schema=schema)
+        return pa.RecordBatch.from_arrays([*kept.columns, *self._one_each(new, segmented)], schema=schema)
+
+    def texts(self, columns: Any) -> Rows:
+        """The column of texts of a batch as rows for `segment`; nulls are kept."""
+        texts = columns.column(_place(columns.schema, self.column, "column"))
+        try:
+            return rows_of(texts, keep_nulls=True)
+        except TypeError as error:
+            raise TypeError(f"column {self.column!r}: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"column {self.column!r}: {error}") from None
+
+    def segment(self, texts: Texts, *, columns: Any = None, first_row: int | None = None) -> Batch:
+        """The ids of texts, drawn or not, as these settings say; `columns` hold the key where a column is the index.
+
+        >>> Tokenize(Tokenizer.from_pieces({"a": -1.0}), column="text").segment(["aa", ""]).to_list()
+        [[0, 0], []]
+        """
+        rows = rows_of(texts)
+        shared: dict[str, Any] = {
+            "add_bos": self.add_bos,
+            "add_eos": self.add_eos,
+            "with_offsets": self.with_offsets,
+            "num_threads": self.num_threads,
+        }
+        if self.alpha is None:
+            return self.loaded.encode_batch(rows, **shared)
+        return self.loaded.sample_batch(
+            rows,
+            alpha=self.alpha,
+            algorithm=self.algorithm,
+            nbest_size=self.nbest_size,
+            n=self.n,
+            seed=self.seed,
+            index=self._keys(rows, columns, first_row),
+            draw=self.epoch * self.n % 2**64,
+            with_log_probs=self.with_log_probs,
+            **shared,
+        )
+
+    def batch(self, segmented: Batch) -> Any:
+        """A RecordBatch of the new columns alone, of what `segment` gave for texts without nulls."""
+        new = replace(self, keep_columns=False)
+        schema = new.schema(pyarrow().schema([]))
+        return pyarrow().RecordBatch.from_arrays(
+            self._one_each(new._new_columns(segmented, None), segmented), schema=schema
+        )
 
     def schema(self, given: Any) -> Any:
         """The schema of what a batch of the schema `given` becomes.
@@ -167,6 +206,7 @@ class Tokenize:
         >>> Tokenize(Tokenizer.default(), with_length=True).schema(pa.schema({"text": pa.string()})).names
         ['text', 'ids', 'length']
         """
+        pa = pyarrow()
         kept = self._kept(given)
         lists = pa.large_list if self.large_lists else pa.list_
         new = [pa.field(self.output, lists(pa.int32()))]
@@ -205,7 +245,8 @@ class Tokenize:
         return f"Tokenize({', '.join(f'{field.name}={getattr(self, field.name)!r}' for field in told)})"
 
     @cached_property
-    def _loaded(self) -> Tokenizer:
+    def loaded(self) -> Tokenizer:
+        """The tokenizer, read from its file when it is first needed."""
         return self.tokenizer if isinstance(self.tokenizer, Tokenizer) else Tokenizer.from_file(self.tokenizer)
 
     def _kept(self, schema: Any) -> list[str]:
@@ -216,37 +257,6 @@ class Tokenize:
             _place(schema, name, "keep_columns")
         return list(self.keep_columns)
 
-    def _texts(self, columns: Any) -> Rows:
-        texts = columns.column(_place(columns.schema, self.column, "column"))
-        try:
-            return rows_of(texts, keep_nulls=True)
-        except TypeError as error:
-            raise TypeError(f"column {self.column!r}: {error}") from None
-        except ValueError as error:
-            raise ValueError(f"column {self.column!r}: {error}") from None
-
-    def _segmented(self, rows: Rows, columns: Any, first_row: int | None) -> Batch:
-        shared: dict[str, Any] = {
-            "add_bos": self.add_bos,
-            "add_eos": self.add_eos,
-            "with_offsets": self.with_offsets,
-            "num_threads": self.num_threads,
-        }
-        if self.alpha is None:
-            return self._loaded.encode_batch(rows, **shared)
-        return self._loaded.sample_batch(
-            rows,
-            alpha=self.alpha,
-            algorithm=self.algorithm,
-            nbest_size=self.nbest_size,
-            n=self.n,
-            seed=self.seed,
-            index=self._keys(rows, columns, first_row),
-            draw=self.epoch * self.n % 2**64,
-            with_log_probs=self.with_log_probs,
-            **shared,
-        )
-
     def _keys(self, rows: Rows, columns: Any, first_row: int | None) -> int | npt.NDArray[np.uint64]:
         """The index of each row's samples."""
         if self.index is None:
@@ -254,11 +264,14 @@ class Tokenize:
                 raise ValueError("samples need a key: give first_row, or set index to a column or to 'hash'")
             return first_row
         if self.index == HASH:
-            if HASH in columns.schema.names:
+            if columns is not None and HASH in columns.schema.names:
                 raise ValueError(
                     "index='hash' is the hash of the text, but the batch has a column of that name: rename it"
                 )
             return hashes(rows)
+        if columns is None:
+            raise ValueError(f"index={self.index!r} is a column, but the texts come without others")
+        pa = pyarrow()
         keys = columns.column(_place(columns.schema, self.index, "index"))
         if pa.types.is_integer(keys.type):
             if keys.null_count:
@@ -271,8 +284,14 @@ class Tokenize:
         except TypeError as error:
             raise TypeError(f"index column {self.index!r} must hold integers or strings: {error}") from None
 
+    def _one_each(self, columns: list[list[Any]], segmented: Batch) -> list[Any]:
+        if any(len(pieces) > 1 for pieces in columns):
+            raise ValueError(f"{len(segmented.ids)} ids in one batch: make batches smaller, or set large_lists=True")
+        return [pieces[0] for pieces in columns]
+
     def _new_columns(self, segmented: Batch, nulls: npt.NDArray[np.bool_] | None) -> list[list[Any]]:
         """For each new column one array, or several where the offsets of one cannot count all ids."""
+        pa = pyarrow()
         kind = pa.LargeListArray if self.large_lists else pa.ListArray
         width = np.int64 if self.large_lists else np.int32
         most = np.iinfo(np.int64).max if self.large_lists else MOST_IDS
@@ -293,6 +312,15 @@ class Tokenize:
                 row.append(pa.array(np.diff(bounds).astype(np.int32), mask=null))
             rows.append(row)
         return [list(column) for column in zip(*rows, strict=True)]
+
+
+def pyarrow() -> Any:
+    """The library, imported when it is first needed."""
+    try:
+        import pyarrow
+    except ImportError:
+        raise ImportError("this needs pyarrow: pip install 'viterbi-sampling[arrow]'") from None
+    return pyarrow
 
 
 def _tokenize(*settings: tuple[str, Any]) -> Tokenize:
