@@ -6,8 +6,9 @@ import click
 
 from viterbi_sampling import __version__
 from viterbi_sampling.cli.bench import bench
+from viterbi_sampling.cli.decode import decode
 from viterbi_sampling.cli.demo import demo
-from viterbi_sampling.cli.segmentation import decode, encode, sample
+from viterbi_sampling.cli.segmentation import encode, sample
 from viterbi_sampling.cli.verify import verify
 
 

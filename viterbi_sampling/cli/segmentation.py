@@ -1,41 +1,87 @@
-"""encode, sample and decode: each reads lines and writes lines."""
+"""encode and sample: texts of files into ids of files."""
 
 from __future__ import annotations
 
+import os
 import secrets
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import click
+from tqdm import tqdm
 
 from viterbi_sampling import Tokenizer
 from viterbi_sampling.arguments import SAMPLERS
 from viterbi_sampling.cli.lines import write_rows
-from viterbi_sampling.cli.options import check_alpha, end_options, line_options, load, spelling_options
-from viterbi_sampling.model import SPACE
+from viterbi_sampling.cli.options import Command, check_alpha, end_options, load, spelling_options
+from viterbi_sampling.cli.pieces import spelled, with_ends
+from viterbi_sampling.pipelines import reading
+from viterbi_sampling.pipelines.arrow import Tokenize
+from viterbi_sampling.pipelines.files import CHECKPOINT_BYTES, Place, tokenize_files
+
+READ_AS = tuple(reading.READERS)
+WRITE_AS = tuple(CHECKPOINT_BYTES)
+
+
+class Stopped(click.ClickException):
+    exit_code = 128 + signal.SIGINT
+
+
+def _file_options(command: Command) -> Command:
+    """Where texts come from and ids go to."""
+    for option in reversed(
+        (
+            click.argument("inputs", nargs=-1, type=click.Path(exists=True, allow_dash=True)),
+            click.option("-o", "--output", default="-", help="A file; standard output by default."),
+            click.option(
+                "-m", "--model", type=click.Path(path_type=Path), help="A model file; by default the bundled one."
+            ),
+            click.option("--column", default="text", show_default=True, help="The column or key of the texts."),
+            click.option("--from", "read_as", type=click.Choice(READ_AS), help="What INPUTS are; their names tell."),
+            click.option("--to", "write_as", type=click.Choice(WRITE_AS), help="What OUTPUT is; its name tells."),
+            click.option(
+                "--ids", "ids_column", default="ids", show_default=True, help="The column of ids (Parquet, Arrow)."
+            ),
+            click.option("--keep", multiple=True, help="A column to keep beside the ids; may be given often."),
+            click.option("--keep-all", is_flag=True, help="Keep all columns, the texts too."),
+            click.option("--offsets", is_flag=True, help="A column with the place of each token in its text."),
+            click.option("--length", is_flag=True, help="A column with the number of ids."),
+            click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped."),
+        )
+    ):
+        command = option(command)
+    return command
 
 
 @click.command()
-@line_options
+@_file_options
 @spelling_options
 @end_options
-def encode(
-    input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, threads: int | None, **ends: bool
-) -> None:
-    """Segment each line of INPUT (a file, or standard input) along its best path."""
-    tokenizer = load(model)
+def encode(**options: Any) -> None:
+    """Segment each text of INPUTS along its best path.
 
-    def rows(lines: list[bytes], _: int) -> Iterator[str]:
-        if pieces:
-            return (_spelled(_with_ends(tokenizer, tokenizer.tokenize(line), **ends)) for line in lines)
-        return map(_numbers, tokenizer.encode_batch(lines, num_threads=threads, **ends).to_list())
+    INPUTS are files and folders, by default standard input: lines of text, .jsonl, .csv, .parquet
+    or .arrow, also compressed (gzip, Zstandard). By the name of OUTPUT, .npy gives a pair of numpy
+    arrays (the ids, and .offsets.npy where each row begins), .bin a flat token file for training
+    with its index (.idx, as of Megatron-LM), .parquet and .arrow a column of lists, and all else
+    lines of numbers. OUTPUT appears when it is complete; what a stopped run has done, --resume uses.
+    """
+    _check_ends(tokenizer := load(options["model"]), options)
+    if options["pieces"]:
 
-    write_rows(input, output, rows)
+        def rows(lines: list[bytes], _: int) -> Iterator[str]:
+            ends = {name: options[name] for name in ("add_bos", "add_eos")}
+            return (spelled(with_ends(tokenizer, tokenizer.tokenize(line), **ends)) for line in lines)
+
+        _write_pieces(options, rows)
+    else:
+        _run(tokenizer, options, {})
 
 
 @click.command()
-@line_options
+@_file_options
 @spelling_options
 @end_options
 @click.option("--alpha", type=float, required=True, help="Inverse temperature: 0 is uniform, 1 the model's own law.")
@@ -50,81 +96,100 @@ def encode(
 @click.option(
     "--seed", type=click.IntRange(0, 2**64 - 1), help="The same seed, the same samples; fresh ones by default."
 )
-@click.option("-n", "--samples", type=click.IntRange(1), default=1, show_default=True, help="Lines for each line.")
+@click.option("--epoch", type=click.IntRange(0, 2**32), default=0, show_default=True, help="Each draws afresh.")
+@click.option("--index", help="The key of a row: a column, or hash, that of its text; by default its number.")
+@click.option("-n", "--samples", type=click.IntRange(1), default=1, show_default=True, help="Rows for each text.")
+@click.option("--log-probs", is_flag=True, help="A column with the log-probability of each sample.")
 def sample(
-    input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, threads: int | None, alpha: float,
-    algorithm: str, nbest_size: int | None, seed: int | None, samples: int, **ends: bool,
+    alpha: float, algorithm: str, nbest_size: int | None, seed: int | None, epoch: int, index: str | None, samples: int,
+    log_probs: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Segment each line of INPUT at random; line i, from 0, is drawn with index i of the seed."""
+    """Segment each text of INPUTS at random; text i, from 0, is drawn with index i of the seed.
+
+    INPUTS and OUTPUT are those of encode. The samples of a text depend on the model, the seed, the
+    epoch and the key of its row only.
+    """
     check_alpha(alpha)
     if (algorithm == "nbest") != (nbest_size is not None):
         raise click.UsageError("--algorithm nbest and --nbest-size go together")
-    tokenizer = load(model)
+    if options["resume"] and seed is None:
+        raise click.UsageError("--resume needs the --seed of the run that was stopped")
+    _check_ends(tokenizer := load(options["model"]), options)
     law: dict[str, Any] = {
         "alpha": alpha,
         "algorithm": algorithm,
         "nbest_size": nbest_size,
         "seed": secrets.randbits(64) if seed is None else seed,
     }
+    if options["pieces"]:
+        if index is not None:
+            raise click.UsageError("--pieces: the key of a line is its number, --index does not go with it")
 
-    def rows(lines: list[bytes], first: int) -> Iterator[str]:
-        if not pieces:
-            options = {**law, **ends}
-            batch = tokenizer.sample_batch(lines, n=samples, index=first, num_threads=threads, **options)
-            return map(_numbers, batch.to_list())
-        drawn = (
-            tokenizer.sample_with_offsets(line, index=index, draw=draw, **law).pieces
-            for index, line in enumerate(lines, first)
-            for draw in range(samples)
-        )
-        return (_spelled(_with_ends(tokenizer, row, **ends)) for row in drawn)
+        def rows(lines: list[bytes], first: int) -> Iterator[str]:
+            ends = {name: options[name] for name in ("add_bos", "add_eos")}
+            drawn = (
+                tokenizer.sample_with_offsets(line, index=row, draw=epoch * samples + draw, **law).pieces
+                for row, line in enumerate(lines, first)
+                for draw in range(samples)
+            )
+            return (spelled(with_ends(tokenizer, pieces, **ends)) for pieces in drawn)
 
-    write_rows(input, output, rows)
-
-
-@click.command()
-@line_options
-@spelling_options
-def decode(input: BinaryIO, output: BinaryIO, model: Path | None, pieces: bool, threads: int | None) -> None:
-    """Turn lines of ids, separated by spaces, back into text."""
-    tokenizer = load(model)
-
-    def row(line: bytes) -> str:
-        words = line.decode("utf-8").split(" ") if line else []
-        if not pieces:
-            return tokenizer.decode([int(word) for word in words if word])
-        return tokenizer.decode([_piece_id(tokenizer, word) for word in words if word])
-
-    def rows(lines: list[bytes], first: int) -> Iterator[str]:
-        for number, line in enumerate(lines, first + 1):
-            try:
-                yield row(line)
-            except (ValueError, KeyError) as error:
-                raise click.ClickException(f"line {number}: {error.args[0]}") from None
-
-    write_rows(input, output, rows)
+        _write_pieces(options, rows)
+    else:
+        _run(tokenizer, options, {**law, "n": samples, "epoch": epoch, "index": index, "with_log_probs": log_probs})
 
 
-def _numbers(ids: list[int]) -> str:
-    return " ".join(map(str, ids))
+def _check_ends(tokenizer: Tokenizer, options: dict[str, Any]) -> None:
+    for name, id, option in (("add_bos", tokenizer.bos_id, "--bos"), ("add_eos", tokenizer.eos_id, "--eos")):
+        if options[name] and id is None:
+            raise click.ClickException(f"{option}: the model has no such piece")
 
 
-def _spelled(pieces: list[str]) -> str:
-    return " ".join(piece.replace(" ", SPACE) for piece in pieces)
+def _write_pieces(options: dict[str, Any], rows: Callable[[list[bytes], int], Iterator[str]]) -> None:
+    inputs = options["inputs"] or ("-",)
+    formats = {options["read_as"] or reading.format_of(inputs[0]), options["write_as"] or "lines"}
+    if len(inputs) > 1 or Path(inputs[0]).is_dir() or formats != {"lines"} or options["resume"]:
+        raise click.UsageError("--pieces turns lines of one file into lines")
+    with click.open_file(inputs[0], "rb") as input, click.open_file(options["output"], "wb") as output:
+        write_rows(cast(BinaryIO, input), cast(BinaryIO, output), rows)
 
 
-def _piece_id(tokenizer: Tokenizer, word: str) -> int:
-    """The id of a piece that was written by _spelled."""
+def _run(tokenizer: Tokenizer, options: dict[str, Any], law: dict[str, Any]) -> None:
+    """Do the files, with a progress bar on standard error where that is a terminal."""
+    inputs = list(options["inputs"] or ("-",))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return tokenizer.piece_to_id(word)
-    except KeyError:
-        return tokenizer.piece_to_id(word.replace(SPACE, " "))
+        job = Tokenize(
+            tokenizer,
+            column=options["column"],
+            output=options["ids_column"],
+            add_bos=options["add_bos"],
+            add_eos=options["add_eos"],
+            with_offsets=options["offsets"],
+            with_length=options["length"],
+            keep_columns=True if options["keep_all"] else options["keep"] or False,
+            **law,
+        )
+        sizes = [os.path.getsize(path) for path in reading.files_in(inputs) if path != reading.STANDARD_INPUT]
+        with tqdm(total=sum(sizes) or None, unit="B", unit_scale=True, disable=None, leave=False) as bar:
 
+            def progress(place: Place, read: int) -> None:
+                bar.set_postfix_str(f"{tqdm.format_sizeof(place.tokens)} tokens", refresh=False)
+                bar.update(read)
 
-def _with_ends(tokenizer: Tokenizer, pieces: list[str], add_bos: bool, add_eos: bool) -> list[str]:
-    for wanted, id, name in ((add_bos, tokenizer.bos_id, "--bos"), (add_eos, tokenizer.eos_id, "--eos")):
-        if wanted and id is None:
-            raise click.ClickException(f"{name}: the model has no such piece")
-    before = [tokenizer.id_to_piece(tokenizer.bos_id)] if add_bos and tokenizer.bos_id is not None else []
-    after = [tokenizer.id_to_piece(tokenizer.eos_id)] if add_eos and tokenizer.eos_id is not None else []
-    return [*before, *pieces, *after]
+            tokenize_files(
+                inputs,
+                options["output"],
+                job,
+                read_as=options["read_as"],
+                write_as=options["write_as"],
+                resume=options["resume"],
+                num_threads=options["threads"],
+                progress=progress,
+            )
+    except BrokenPipeError:
+        raise
+    except KeyboardInterrupt:
+        raise Stopped("stopped" if options["output"] == "-" else "stopped; --resume goes on from here") from None
+    except (ValueError, TypeError, KeyError, NotImplementedError, ImportError, OSError) as error:
+        raise click.ClickException(str(error)) from None

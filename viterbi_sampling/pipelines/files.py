@@ -25,6 +25,7 @@ import json
 import os
 import pickle
 import shutil
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -114,7 +115,7 @@ class _Run:
             for setting in ("with_offsets", "with_log_probs", "with_length"):
                 if getattr(job, setting):
                     raise ValueError(f"{setting}: the output must be a Parquet or an Arrow file")
-            if not isinstance(job.keep_columns, bool):
+            if not isinstance(job.keep_columns, bool) and job.keep_columns:
                 raise ValueError("keep_columns: the output must be a Parquet or an Arrow file")
         named = () if isinstance(self.job.keep_columns, bool) else self.job.keep_columns
         keys = () if self.job.index in (None, HASH) else (self.job.index,)
@@ -205,8 +206,12 @@ class _Run:
             try:
                 for chunk in reading.READERS[self.formats[file]].chunks(self.files[file], start, self.columns):
                     yield file, chunk
-            except (ValueError, EOFError) as error:
+            except (ValueError, EOFError, zlib.error) as error:
                 raise ValueError(f"{self.files[file]}: {error}") from None
+            except OSError as error:
+                if error.filename is not None:
+                    raise
+                raise ValueError(f"{self.files[file]}: {error}") from None  # broken compression
 
     def _work(self, writer: Writer, file: int, chunk: Chunk, first_row: int) -> tuple[int, int, Any]:
         """(rows, tokens, what the writer takes) of one chunk."""

@@ -197,7 +197,8 @@ def open_json(content: Any, columns: Columns) -> tuple[Texts | None, Any]:
         raise ValueError(f"{rows} lines hold {table.num_rows} JSON objects: there must be one a line")
     if rows and table[columns.texts].null_count == rows and _key(columns.texts) not in bytes(content):
         raise ValueError(f"no object has a key {columns.texts!r}")
-    return None, _selected(table, columns).combine_chunks()
+    table = _selected(table, columns)
+    return None, pa.RecordBatch.from_struct_array(table.to_struct_array().combine_chunks())
 
 
 def _key(name: str) -> bytes:
