@@ -3,11 +3,11 @@
 import os
 from importlib.util import find_spec
 
-NEEDS = {"transformers": "transformers"}
-"""Modules of viterbi_sampling.pipelines that cannot be imported without a library."""
+NEEDS = ("datasets", "grain", "torch", "transformers")
+"""Modules of viterbi_sampling.pipelines that cannot be run without the library of the same name."""
 
 collect_ignore = [
-    f"viterbi_sampling/pipelines/{module}.py"
-    for module, library in NEEDS.items()
-    if find_spec(library) is None and not os.environ.get("VITERBI_SAMPLING_PIPELINES")
+    f"viterbi_sampling/pipelines/{name}.py"
+    for name in NEEDS
+    if find_spec(name) is None and not os.environ.get("VITERBI_SAMPLING_PIPELINES")
 ]

@@ -1,0 +1,42 @@
+"""Ray Data: a job of `arrow.Tokenize` on every block of a data set, in long-lived workers that load the model once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from viterbi_sampling.pipelines.arrow import Tokenize
+from viterbi_sampling.pipelines.partitions import checked
+
+
+class Worker:
+    """The callable class for ``Dataset.map_batches`` with ``batch_format="pyarrow"``: made once a worker.
+
+    >>> from viterbi_sampling import Tokenizer
+    >>> import pyarrow as pa
+    >>> worker = Worker(Tokenize(Tokenizer.from_pieces({"a": -1.0, "b": -1.0}), keep_columns=False))
+    >>> worker(pa.table({"text": ["ab"]})).to_pydict()
+    {'ids': [[0, 1]]}
+    """
+
+    def __init__(self, job: Tokenize) -> None:
+        self._job = job
+
+    def __call__(self, table: Any) -> Any:
+        """What the job makes of one batch, a pyarrow Table."""
+        return self._job(table)
+
+
+def tokenize(dataset: Any, job: Tokenize, **options: Any) -> Any:
+    """`dataset` (a ray.data.Dataset) with the columns that `job` adds.
+
+    The rows are the same whatever the blocks, the workers, and the retries after a lost one. Samples need a job with
+    an ``index``, a column or "hash" (ValueError without it): rows have no numbers here. `options` are those of
+    ``map_batches``: concurrency (the number of workers), num_cpus, batch_size. A worker has as many threads as
+    `num_cpus` says, one by default.
+    """
+    checked(job)
+    if job.num_threads is None:
+        job = replace(job, num_threads=max(1, int(options.get("num_cpus") or 1)))
+    options = {"batch_size": 4096, "concurrency": 1} | options
+    return dataset.map_batches(Worker, fn_constructor_args=(job,), batch_format="pyarrow", **options)
