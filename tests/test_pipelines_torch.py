@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from importlib.resources import files
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.pipelines
 
 @pytest.fixture(scope="module")
 def texts(sample_lines: list[str]) -> list[str]:
-    return (sample_lines * 9)[:500]
+    return list(islice(cycle(sample_lines), 500))
 
 
 @pytest.fixture(scope="module")

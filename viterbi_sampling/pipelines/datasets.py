@@ -6,6 +6,7 @@ what it has computed before, in any process.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from viterbi_sampling.pipelines.arrow import HASH, Tokenize, pa
@@ -61,6 +62,7 @@ class Transform:
         if job.alpha is not None and job.index is None:
             raise ValueError(f"samples in a transform need an index: the name of a column, or {HASH!r}")
         self.job = job
+        self._new = replace(job, keep_columns=False)
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         """The columns of the batch that the job keeps, and its new ones."""
@@ -68,6 +70,8 @@ class Transform:
         read = {job.column, *(() if job.index in (None, HASH) else (job.index,))}
         for name in read - set(batch):
             raise ValueError(f"the batch has no column {name!r}; it has {', '.join(map(repr, batch))}")
-        new = job(pa.table({name: column for name, column in batch.items() if name in read})).to_pydict()
+        new: dict[str, list[Any]] = self._new(
+            pa.table({name: column for name, column in batch.items() if name in read})
+        ).to_pydict()
         kept = batch if job.keep_columns is True else job.keep_columns or ()
-        return {name: batch[name] for name in kept} | {name: new[name] for name in new if name not in read}
+        return {name: batch[name] for name in kept} | new

@@ -19,8 +19,13 @@ class Worker:
     {'ids': [[0, 1]]}
     """
 
-    def __init__(self, job: Tokenize) -> None:
-        self._job = job
+    def __init__(self, job: Any) -> None:
+        """`job`: an `arrow.Tokenize`, or the reference of one in Ray's object store."""
+        if not isinstance(job, Tokenize):
+            import ray
+
+            job = ray.get(job)
+        self._job: Tokenize = job
 
     def __call__(self, table: Any) -> Any:
         """What the job makes of one batch, a pyarrow Table."""
@@ -33,10 +38,14 @@ def tokenize(dataset: Any, job: Tokenize, **options: Any) -> Any:
     The rows are the same whatever the blocks, the workers, and the retries after a lost one. Samples need a job with
     an ``index``, a column or "hash" (ValueError without it): rows have no numbers here. `options` are those of
     ``map_batches``: concurrency (the number of workers), num_cpus, batch_size. A worker has as many threads as
-    `num_cpus` says, one by default.
+    `num_cpus` says, one by default; the model lies in Ray's object store, once a machine.
     """
+    try:
+        import ray
+    except ImportError:
+        raise ImportError("viterbi_sampling.pipelines.ray needs Ray: pip install 'viterbi-sampling[ray]'") from None
     checked(job)
     if job.num_threads is None:
         job = replace(job, num_threads=max(1, int(options.get("num_cpus") or 1)))
     options = {"batch_size": 4096, "concurrency": 1} | options
-    return dataset.map_batches(Worker, fn_constructor_args=(job,), batch_format="pyarrow", **options)
+    return dataset.map_batches(Worker, fn_constructor_args=(ray.put(job),), batch_format="pyarrow", **options)

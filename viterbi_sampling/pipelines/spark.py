@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from viterbi_sampling.pipelines.arrow import Tokenize
+from viterbi_sampling.pipelines.arrow import Tokenize, pa
 from viterbi_sampling.pipelines.partitions import checked
 
 
@@ -18,12 +18,16 @@ def tokenize(frame: Any, job: Tokenize) -> Any:
     each worker process receives and loads the model once. A task has one thread, as Spark counts cores, unless the
     job says otherwise.
     """
-    from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
-
+    try:
+        from pyspark.sql.pandas.types import from_arrow_schema, to_arrow_schema
+    except ImportError:
+        raise ImportError(
+            "viterbi_sampling.pipelines.spark needs Spark: pip install 'viterbi-sampling[spark]'"
+        ) from None
     checked(job)
     if job.num_threads is None:
         job = replace(job, num_threads=1)
-    schema = from_arrow_schema(job.schema(to_arrow_schema(frame.schema)))
+    schema = from_arrow_schema(plain(job.schema(to_arrow_schema(frame.schema))))
     return frame.mapInArrow(over_batches(frame.sparkSession.sparkContext.broadcast(job)), schema)
 
 
@@ -32,6 +36,23 @@ def over_batches(broadcast: Any) -> Callable[[Iterable[Any]], Iterator[Any]]:
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:
         job = broadcast.value
-        return (job(batch) for batch in batches)
+        for batch in batches:
+            rows = job(batch)
+            schema = plain(rows.schema)
+            columns = [column.cast(kind) for column, kind in zip(rows.columns, schema.types, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     return run
+
+
+def plain(schema: Any) -> Any:
+    """`schema` with the spans of tokens as lists: Spark has no lists of a fixed size."""
+    spans = pa.list_(pa.int32(), 2)
+    return pa.schema(
+        [
+            field.with_type(pa.list_(pa.list_(pa.int32())))
+            if pa.types.is_list(field.type) and field.type.value_type == spans
+            else field
+            for field in schema
+        ]
+    )
