@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from viterbi_sampling.pipelines.arrow import HASH, Tokenize, pa
+from viterbi_sampling.pipelines.arrow import HASH, Tokenize, pyarrow
+
+pa = pyarrow()
 
 __all__ = ["Transform", "tokenized", "transformed"]
 

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from viterbi_sampling.pipelines.arrow import Tokenize, pa
+from viterbi_sampling.pipelines.arrow import Tokenize, pyarrow
 from viterbi_sampling.pipelines.partitions import checked
+
+pa = pyarrow()
 
 
 def tokenize(frame: Any, job: Tokenize) -> Any:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from viterbi_sampling.pipelines.arrow import Tokenize, pa
+from viterbi_sampling.pipelines.arrow import Tokenize, pyarrow
 from viterbi_sampling.pipelines.sequences import padded, positions
 from viterbi_sampling.tokenizer import Tokenizer
 
@@ -33,6 +33,8 @@ try:
     from torch.utils.data import Dataset, IterableDataset, get_worker_info
 except ImportError:
     raise ImportError("viterbi_sampling.pipelines.torch needs torch: pip install 'viterbi-sampling[torch]'") from None
+
+pa = pyarrow()
 
 ROW = "row number of TokenizedRows"
 """The column that carries the keys of rows to the job."""
