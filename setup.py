@@ -11,6 +11,7 @@ Switches, all off by default (``VITERBI_SAMPLING_<NAME>=1 pip install -e .``):
 import os
 import sys
 
+import numpy
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
@@ -41,6 +42,7 @@ MODULES = (
     "engine.decoder",
     "texts",
     "arrow_texts",
+    "numpy_texts",
     "lines",
 )
 
@@ -70,6 +72,7 @@ setup(
             Extension(
                 f"viterbi_sampling.{module}",
                 [f"viterbi_sampling/{module.replace('.', '/')}.pyx"],
+                include_dirs=[numpy.get_include()],
                 extra_compile_args=compile_args,
                 extra_link_args=link_args,
                 language="c++",

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from viterbi_sampling.arrow_texts import rows_of_array, rows_of_stream
 from viterbi_sampling.engine.driver import ALGORITHMS
 from viterbi_sampling.engine.rows import Rows
+from viterbi_sampling.numpy_texts import rows_of_fixed_width, rows_of_variable_width
 from viterbi_sampling.texts import rows_of as rows_of_objects
-from viterbi_sampling.texts import rows_of_fixed_width
 
 SAMPLERS = tuple(name for name in ALGORITHMS if name != "viterbi")
 
@@ -63,6 +63,8 @@ def _rows_of_array(array: npt.NDArray[Any]) -> Rows:
         raise TypeError(f"texts must be a flat sequence of texts, got an array of shape {array.shape}")
     if array.dtype.kind == "S" and not isinstance(array, np.ma.MaskedArray):
         return rows_of_fixed_width(array)
+    if array.dtype.kind == "T" and not isinstance(array, np.ma.MaskedArray):
+        return rows_of_variable_width(array)
     return rows_of_objects(tuple(array.tolist()))
 
 

@@ -1,6 +1,5 @@
 """The texts of a call for the engine: str through its UTF-8 view, bytes in place, nothing copied."""
 
-from cpython.buffer cimport PyBUF_STRIDED_RO, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.stdint cimport int32_t, uint8_t, uint64_t
@@ -52,39 +51,6 @@ def rows_of(tuple texts not None):
 cdef bint is_null(text):
     """Whether it is what columns of objects hold for a null: None, NaN, or pandas' NA."""
     return text is None or (isinstance(text, float) and text != text) or type(text).__name__ == "NAType"
-
-
-def rows_of_fixed_width(array not None):
-    """Rows of a numpy array of one dimension and dtype S, read in place: zero bytes at the end are padding.
-
-    The array must stay as it is during the call.
-    """
-    cdef Rows rows = Rows()
-    cdef Column column = Column()
-    cdef Py_ssize_t i, size
-    PyObject_GetBuffer(array, &column.buffer, PyBUF_STRIDED_RO)
-    column.held = True
-    rows.owner = column
-    rows.allocate(column.buffer.shape[0])
-    for i in range(rows.count):
-        rows.data[i] = <const uint8_t*>column.buffer.buf + i * column.buffer.strides[0]
-        size = column.buffer.itemsize
-        while size and rows.data[i][size - 1] == 0:
-            size -= 1
-        rows.sizes[i] = size
-        rows.total += size
-    return rows
-
-
-cdef class Column:
-    """Holds the memory of an array."""
-
-    cdef Py_buffer buffer
-    cdef bint held
-
-    def __dealloc__(self):
-        if self.held:
-            PyBuffer_Release(&self.buffer)
 
 
 cdef enum:
