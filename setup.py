@@ -20,6 +20,7 @@ MODULES = (
     "engine.stream",
     "engine.weights",
     "engine.trie",
+    "engine.nfc",
     "engine.normalizer",
     "engine.pipeline",
     "engine.rows",

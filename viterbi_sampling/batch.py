@@ -18,7 +18,9 @@ class Encoding(NamedTuple):
     """One segmentation with its pieces and the places they came from.
 
     `offsets` are (start, end) positions in the given text, in characters for str and in bytes for
-    bytes. Of the bytes that spell one character, the last has its span and the others an empty one.
+    bytes. Of the bytes that spell one character, the last has its span and the others an empty one. So it is
+    with pieces of BytePiece that begin or end inside a character: in a str such a place counts as the character's
+    beginning (the piece that ends the character spans it); in bytes spans are exact.
     """
 
     ids: list[int]

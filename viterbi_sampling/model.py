@@ -34,7 +34,7 @@ class PieceType(IntEnum):
 
 @dataclass(frozen=True, eq=False)
 class Pieces:
-    """The vocabulary as flat arrays: piece i is ``text[offsets[i]:offsets[i + 1]]`` in UTF-8.
+    """The vocabulary as flat arrays: piece i is ``text[offsets[i]:offsets[i + 1]]`` in UTF-8, or any bytes.
 
     Flat, because a vocabulary of 250,000 Python strings takes longer to make than all the rest of a load.
     """
@@ -48,7 +48,11 @@ class Pieces:
         return len(self.scores)
 
     def __getitem__(self, index: int) -> str:
-        return self.text[self.offsets[index] : self.offsets[index + 1]].decode("utf-8")
+        return spelled(self.bytes_of(index))
+
+    def bytes_of(self, index: int) -> bytes:
+        """Piece `index` as bytes, which in a bytewise model need not be UTF-8."""
+        return self.text[self.offsets[index] : self.offsets[index + 1]]
 
     @classmethod
     def from_strings(cls, pieces: list[str], scores: list[float], types: list[int]) -> Pieces:
@@ -64,7 +68,7 @@ class NormalizerRules:
     """How a text is rewritten before it is cut: sentencepiece's NormalizerSpec.
 
     `charsmap` is the precompiled character map (a Darts double array and the replacement strings),
-    empty for the identity.
+    empty for the identity. `nfc` is BytePiece's normalizer: NFC, and none of the others.
     """
 
     name: str = "identity"
@@ -73,6 +77,7 @@ class NormalizerRules:
     remove_extra_whitespaces: bool = True
     escape_whitespaces: bool = True
     whitespace_as_suffix: bool = False
+    nfc: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +88,8 @@ class Model:
     says where the sums of the best path begin anew, which no piece may span: "never", "at_space"
     (before each space), "after_newline" (after each run of newlines), or "at_marks" (between pre-tokens).
     `pipeline` is what a tokenizer.json says beyond the vocabulary; `normalizer` says nothing then.
+    `bytewise`: pieces are bytes and may begin and end inside a character, so that every byte is a position
+    of the lattice.
     `unknown_score` is the score of the edge over one unknown character, or None where a text with
     an unknown character has no segmentation. `source` is the file's content, kept so that saving to
     the same format and pickling lose nothing.
@@ -101,6 +108,7 @@ class Model:
     single_precision: bool = True
     restart: str = "never"
     pipeline: Pipeline | None = None
+    bytewise: bool = False
     source_format: str = ""
     source: bytes = field(default=b"", repr=False)
 
@@ -125,6 +133,15 @@ class Model:
             if bad.any():
                 index = int(np.flatnonzero(bad)[0])
                 raise ModelError(f"piece {index} {what} (score {pieces.scores[index]})")
+        if not self.bytewise:
+            self._check_text()
+        unknown = self.ids_of_type(PieceType.UNKNOWN)
+        if len(unknown) > 1:
+            raise ModelError(f"pieces {unknown[0]} and {unknown[1]} both have the type UNKNOWN; one may")
+        self._check_bytes()
+
+    def _check_text(self) -> None:
+        pieces = self.pieces
         try:
             pieces.text.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -136,10 +153,6 @@ class Model:
             raise ModelError(f"piece {index} is not valid UTF-8")
         if b"\0" in pieces.text:
             self._check_nulls()
-        unknown = self.ids_of_type(PieceType.UNKNOWN)
-        if len(unknown) > 1:
-            raise ModelError(f"pieces {unknown[0]} and {unknown[1]} both have the type UNKNOWN; one may")
-        self._check_bytes()
 
     def _check_nulls(self) -> None:
         for index in range(len(self.pieces)):
@@ -176,6 +189,21 @@ class Model:
                 raise ModelError(f"pieces {ids[value]} and {index} are both {piece}")
             ids[value] = index
         return ids
+
+
+def spelled(piece: bytes) -> str:
+    """A piece as text: its characters, and ``<0xNN>`` for each byte that belongs to none.
+
+    >>> spelled(b"a\\xe4\\xb8")
+    'a<0xE4><0xB8>'
+    """
+    parts: list[str] = []
+    while True:
+        try:
+            return "".join([*parts, piece.decode("utf-8")])
+        except UnicodeDecodeError as error:
+            parts += [piece[: error.start].decode("utf-8"), *map(byte_piece, piece[error.start : error.end])]
+            piece = piece[error.end :]
 
 
 def byte_piece(value: int) -> str:

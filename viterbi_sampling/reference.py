@@ -1,7 +1,7 @@
 """Every algorithm in plain Python: the specification that the tests hold the engine to.
 
 Slow, short, and without any of the engine's tricks. A text is a normalized str, positions count its
-characters, a path is a list of edges from position 0 to the end.
+characters (BytePiece's are bytes), a path is a list of edges from position 0 to the end.
 
 Weights are w(edge) = exp(alpha · score(edge)); the law of a path is the product of its weights over
 Z, the sum of that product over all paths. Edges are visited by start, then by end, both rising.
@@ -24,8 +24,10 @@ e1 … en with probability Π F[start]·w / F[end], and all but F[0] / F[end of 
 from __future__ import annotations
 
 import math
+import re
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -43,11 +45,19 @@ class Edge(NamedTuple):
     score: float
 
 
+Text = TypeVar("Text", str, bytes)
 Path = list[Edge]
 Uniforms = Iterator[float]
 
 
-def lattice(text: str, pieces: Mapping[str, tuple[int, float]], unknown: tuple[int, float] | None = None) -> list[Edge]:
+def bytepiece_lines(text: str) -> list[bytes]:
+    """BytePiece's normalization: NFC, then lines with all newlines that follow. Each is a text of bytes of its own."""
+    return [line.encode("utf-8") for line in re.findall(".*\n+|.+", unicodedata.normalize("NFC", text))]
+
+
+def lattice(
+    text: Text, pieces: Mapping[Text, tuple[int, float]], unknown: tuple[int, float] | None = None
+) -> list[Edge]:
     """The edges over `text`.
 
     `pieces` maps a piece to its (token, score); `unknown` is that of a character that no piece of one character covers.

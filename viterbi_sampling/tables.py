@@ -40,6 +40,8 @@ def encoder_of(model: Model) -> Encoder:
         matched[holding_space] = False
     else:
         trie_text, trie_offsets = text, pieces.offsets
+    if model.restart == "after_newline":
+        matched[_crossing_newlines(pieces.text, pieces.offsets)] = False
     _refuse_twins(model, named, bool((named & ~matched).any()))
     if not matched.any():
         raise ModelError("no piece of the model can match a text: none is NORMAL or USER_DEFINED")
@@ -55,6 +57,7 @@ def encoder_of(model: Model) -> Encoder:
         rules.remove_extra_whitespaces,
         rules.escape_whitespaces,
         rules.whitespace_as_suffix,
+        rules.nfc,
     )
     unknown = model.ids_of_type(PieceType.UNKNOWN)
     unknown_score = 0.0 if model.unknown_score is None else model.unknown_score
@@ -72,18 +75,27 @@ def encoder_of(model: Model) -> Encoder:
         model.byte_pieces() if model.byte_fallback else np.full(256, -1, np.int32),
         rules.escape_whitespaces,
         model.restart,
+        bytewise=model.bytewise,
     )
+
+
+def _crossing_newlines(text: bytes, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The pieces that hold a newline before another character. They match nothing: a line ends with its newlines."""
+    newline = np.frombuffer(text, np.uint8) == 0x0A
+    crossing = np.flatnonzero(newline[:-1] & ~newline[1:])
+    inside = np.searchsorted(offsets, crossing, side="right")
+    return inside[crossing + 1 < offsets[inside]] - 1
 
 
 def _refuse_twins(model: Model, named: npt.NDArray[np.bool_], others: bool) -> None:
     """Equal pieces among the reserved ones, and where the trie has not all of the `others`, among these."""
     pieces = model.pieces
     for group in (~named, named & others):
-        seen: dict[str, int] = {}
+        seen: dict[bytes, int] = {}
         for id in np.flatnonzero(group):
-            piece = pieces[int(id)]
-            if piece in seen and piece != "\0":
-                raise ModelError(f"pieces {seen[piece]} and {id} are both {piece!r}")
+            piece = pieces.bytes_of(int(id))
+            if piece in seen and piece != b"\0":
+                raise ModelError(f"pieces {seen[piece]} and {id} are both {pieces[int(id)]!r}")
             seen[piece] = int(id)
 
 
@@ -108,6 +120,8 @@ def decoder_of(model: Model) -> tuple[Decoder | PipelineDecoder, Normalizer | No
         spaced &= padded[starts + i] == byte
     kinds[spaced] |= 8
     surface, offsets, _ = spell_spaces(text, pieces.offsets)
+    if model.bytewise:
+        surface, offsets = text, pieces.offsets
     strip_first = rules.add_dummy_prefix or rules.remove_extra_whitespaces
     decoder = Decoder(
         surface,
@@ -117,6 +131,7 @@ def decoder_of(model: Model) -> tuple[Decoder | PipelineDecoder, Normalizer | No
         model.unk_surface.encode("utf-8"),
         strip_first,
         rules.remove_extra_whitespaces,
+        "ignore" if model.bytewise else "strict",
     )
     if model.denormalizer is None:
         return decoder, None

@@ -71,7 +71,7 @@ class Tokenizer:
         self._pipeline = None if model.pipeline is None else PipelineTexts(model.pipeline, python=True)
         self._weights: OrderedDict[float, WeightTable] = OrderedDict()
         self._lock = threading.Lock()
-        self._ids: dict[str, int] | None = None
+        self._ids: dict[str | bytes, int] | None = None
         unknown = model.ids_of_type(PieceType.UNKNOWN)
         self._unknown_id = int(unknown[0]) if len(unknown) else None
         special = {model.pieces[int(i)]: int(i) for i in model.ids_of_type(PieceType.CONTROL)}
@@ -94,7 +94,8 @@ class Tokenizer:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
-        """The tokenizer in a model file: a sentencepiece ``.model`` of the Unigram type.
+        """The tokenizer in a model file: a sentencepiece ``.model`` of the Unigram type, or a BytePiece model, which
+        is JSON or the zip that it ships in.
 
         The format is told from the content. ModelError names the file and what is wrong with it;
         OSError where it cannot be read.
@@ -108,7 +109,10 @@ class Tokenizer:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, format: str | None = None) -> Tokenizer:
-        """The tokenizer in the content of a model file; `format` is told from it unless given ("sentencepiece")."""
+        """The tokenizer in the content of a model file.
+
+        `format` is told from it unless given: "sentencepiece" or "bytepiece".
+        """
         if not isinstance(data, bytes | bytearray | memoryview):
             raise TypeError(f"data must be bytes, not {type(data).__name__}")
         return cls(formats.read(bytes(data), format))
@@ -149,7 +153,8 @@ class Tokenizer:
     def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:
         """Write the model to a file, by default in the format it came in ("sentencepiece" for from_pieces).
 
-        ModelError where the format cannot hold the model; nothing is written then.
+        A BytePiece model that came in a zip is written as the JSON in it. ModelError where the format
+        cannot hold the model; nothing is written then.
         """
         data = formats.write(self._model, format)
         with open(path, "wb") as file:
@@ -200,26 +205,41 @@ class Tokenizer:
         """The id of the control piece for padding, None where the model has none."""
         return self._pad_id
 
-    def piece_to_id(self, piece: str) -> int:
+    def piece_to_id(self, piece: str | bytes) -> int:
         """The id of `piece`. KeyError where the vocabulary has no such piece.
 
-        Where a control and a normal piece are spelled alike, the control piece is meant, as in sentencepiece.
+        Where a control and a normal piece are spelled alike, the control piece is meant, as in sentencepiece. The
+        pieces of a BytePiece model can be given as bytes, too, which is never ambiguous.
         """
-        if not isinstance(piece, str):
+        if not isinstance(piece, str | bytes) or (isinstance(piece, bytes) and not self._model.bytewise):
             raise TypeError(f"piece must be str, not {type(piece).__name__}")
         if self._ids is None:
-            pieces = self._model.pieces
-            reserved = np.isin(pieces.types, (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.BYTE))
-            ids = {pieces[i]: i for i in range(len(pieces))}
-            ids.update((pieces[int(i)], int(i)) for i in np.flatnonzero(reserved))
-            self._ids = ids
+            self._ids = self._ids_of_pieces()
         try:
             return self._ids[piece]
         except KeyError:
             raise KeyError(f"the vocabulary has no piece {piece!r}") from None
 
+    def _ids_of_pieces(self) -> dict[str | bytes, int]:
+        pieces = self._model.pieces
+        ids: dict[str | bytes, int] = {pieces[i]: i for i in range(len(pieces))}
+        normal = np.flatnonzero(
+            np.isin(pieces.types, (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.BYTE), invert=True)
+        )
+        if self._model.bytewise:
+            spelled_out: dict[str | bytes, int] = {pieces.bytes_of(int(i)): int(i) for i in normal}
+            ids.update(spelled_out)
+            # A piece that is "<0xE4>" comes before the spelling of a byte.
+            ids.update((pieces[i], i) for piece, i in spelled_out.items() if pieces[i].encode() == piece)
+        reserved = np.setdiff1d(np.arange(len(pieces)), normal)
+        ids.update((pieces[int(i)], int(i)) for i in reserved)
+        return ids
+
     def id_to_piece(self, id: int) -> str:
-        """The piece of an id. ValueError where it is not one of 0 to len - 1."""
+        """The piece of an id; bytes that are no character are spelled ``<0xNN>``.
+
+        ValueError where the id is not one of 0 to len - 1.
+        """
         return self._model.pieces[self._checked_id(id)]
 
     def score(self, id: int) -> float:
@@ -251,7 +271,8 @@ class Tokenizer:
     def tokenize(self, text: Text) -> list[str]:
         """The pieces of the best segmentation; joined, they are the normalized text.
 
-        A run of unknown characters is one piece; with byte fallback the bytes are spelled ``<0xNN>``.
+        A run of unknown characters is one piece. The bytes of byte fallback, and those bytes of a BytePiece model's
+        pieces that are no character there, are spelled ``<0xNN>``.
         """
         return self._segment(text).pieces
 
@@ -544,11 +565,21 @@ class Tokenizer:
         return Marginals(law.starts, law.ends, self._edge_ids(law), law.marginals)
 
     def lattice(self, text: Text) -> Lattice:
-        """All segmentations of the text, as the edges of a graph over the positions of the normalized text."""
+        """All segmentations of the text, as the edges of a graph over the positions of the normalized text.
+
+        In a BytePiece model these are its bytes, and `Lattice.text` is bytes.
+        """
         law = self._analysis(text, 1.0, with_edges=True)
         scores = self._encoder.scores[law.tokens]
-        visible = self._encoder.visible(law.text).decode("utf-8")
-        return Lattice(visible, law.starts, law.ends, self._edge_ids(law), scores, law.marginals)
+        visible = self._encoder.visible(law.text)
+        return Lattice(
+            visible if self._model.bytewise else visible.decode("utf-8"),
+            law.starts,
+            law.ends,
+            self._edge_ids(law),
+            scores,
+            law.marginals,
+        )
 
     def count_segmentations(self, text: Text) -> int:
         """The number of segmentations, exact.

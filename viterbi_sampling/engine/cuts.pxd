@@ -8,6 +8,8 @@ cdef struct CutTable:
     const uint8_t* ascii        # 128 * 128 flags: some piece holds these two in a row
     const uint64_t* pairs       # one bit for each hash value of two characters, for all other pairs
     int shift                   # 64 - log2(number of bits)
+    const uint64_t* fragments   # 256 * 256 bits, or NULL: some piece holds these two bytes at the border of two characters,
+                                # one of which it holds in part
     bint spaces_join            # some piece holds a space after another character
     bint newlines_join          # some piece holds a newline before another character
 
@@ -37,8 +39,11 @@ cdef inline uint64_t pair_bit(const CutTable* table, uint32_t first, uint32_t se
     return ((<uint64_t>first << 32 | second) * <uint64_t>0x9E3779B97F4A7C15U) >> table.shift
 
 
-cdef inline bint joined(const CutTable* table, uint32_t first, uint32_t second) noexcept nogil:
-    """Whether some piece may hold the two characters in a row; False is certain."""
+cdef inline bint joined(const CutTable* table, uint32_t first, uint32_t second, uint8_t lead) noexcept nogil:
+    """Whether some piece may hold the end of the first and the beginning of the second character; False is certain.
+
+    `lead` is the first byte of the second character.
+    """
     cdef uint64_t bit
     if (first | second) < 0x80:
         return table.ascii[first << 7 | second]
@@ -50,7 +55,12 @@ cdef inline bint joined(const CutTable* table, uint32_t first, uint32_t second) 
     if first >= FIRST_MARK or second >= FIRST_MARK:
         return False
     bit = pair_bit(table, first, second)
-    return table.pairs[bit >> 6] >> (bit & 63) & 1
+    if table.pairs[bit >> 6] >> (bit & 63) & 1:
+        return True
+    if table.fragments == NULL:
+        return False
+    bit = (first & 0xFF) << 8 | lead
+    return table.fragments[bit >> 6] >> (bit & 63) & 1
 
 
 cdef extern from *:
@@ -131,7 +141,7 @@ cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t si
             length = char_length(text[at])
             second = leading(text + at, length)
             ends[found] = at
-            found += 1 - joined(table, first, second)
+            found += 1 - joined(table, first, second, text[at])
             first = second
             at += length
             continue
@@ -162,3 +172,4 @@ cdef class Cuts:
     cdef CutTable table
     cdef object ascii
     cdef object pairs
+    cdef object fragments

@@ -5,14 +5,15 @@ the text falls into *words* that can be decided one by one. In English that is b
 around most punctuation, in Chinese every few characters; a model whose pieces cross spaces has few.
 
 The pairs of ASCII characters have a flag each, the others share a bitmap by their hash: a pair that
-is taken for another's only hides a cut.
+is taken for another's only hides a cut. Pieces that begin or end inside a character have one bitmap
+more, by the two bytes on both sides of the border to its neighbour.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 import numpy as np
 
-from viterbi_sampling.engine.utf8 cimport char_length
+from viterbi_sampling.engine.utf8 cimport decode, is_trail
 
 cdef enum:
     WANTED = 16
@@ -24,36 +25,50 @@ cdef class Cuts:
     """The pairs of characters that occur inside pieces. Immutable; any number of threads may use it."""
 
     def __init__(self, const uint8_t[::1] text, const int64_t[::1] offsets, const int32_t[::1] ids):
-        """Piece i of `ids` is text[offsets[i]:offsets[i + 1]], valid UTF-8."""
+        """Piece i of `ids` is text[offsets[i]:offsets[i + 1]]: UTF-8, the first and the last character perhaps in part."""
         cdef Py_ssize_t k
-        cdef int64_t at, end
+        cdef int64_t at, begin, end
         cdef int length, bits = FEWEST_BITS
-        cdef uint32_t first, second
+        cdef uint32_t first, second, codepoint
         cdef uint64_t bit
+        cdef bint whole
         while bits < MOST_BITS and (1 << bits) < 4 * text.shape[0]:
             bits += 1
         self.ascii = np.zeros(128 * 128, np.uint8)
         self.pairs = np.zeros(1 << (bits - 6), np.uint64)
+        self.fragments = np.zeros(256 * 256 // 64, np.uint64)
         cdef uint8_t[::1] ascii = self.ascii
         cdef uint64_t[::1] pairs = self.pairs
+        cdef uint64_t[::1] fragments = self.fragments
         self.table.ascii = &ascii[0]
         self.table.pairs = &pairs[0]
         self.table.shift = 64 - bits
+        self.table.fragments = NULL
         for k in range(ids.shape[0]):
-            at = offsets[ids[k]]
+            begin = at = offsets[ids[k]]
             end = offsets[ids[k] + 1]
             first = 0
+            while at < end and is_trail(text[at]):
+                at += 1                         # the rest of a character
+            whole = at == begin
             while at < end:
-                length = char_length(text[at])
+                length = decode(&text[at], end - at, &codepoint)
                 second = character(&text[at], length)
-                if at > offsets[ids[k]]:
+                if at > begin:
                     self.table.spaces_join = self.table.spaces_join or second == 0x20
                     self.table.newlines_join = self.table.newlines_join or (first == 0x0A and second != 0x0A)
-                    if (first | second) < 0x80:
+                    if not (whole and length):
+                        bit = <uint64_t>text[at - 1] << 8 | text[at]
+                        fragments[bit >> 6] |= <uint64_t>1 << (bit & 63)
+                        self.table.fragments = &fragments[0]
+                    elif (first | second) < 0x80:
                         ascii[first << 7 | second] = True
                     else:
                         bit = pair_bit(&self.table, first, second)
                         pairs[bit >> 6] |= <uint64_t>1 << (bit & 63)
+                if not length:
+                    break                       # the beginning of a character; or what no text holds
+                whole = True
                 first = second
                 at += length
 

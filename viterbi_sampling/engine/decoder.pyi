@@ -13,5 +13,6 @@ class Decoder:
         unknown_surface: bytes,
         strip_first: bool,
         strip_all: bool,
+        errors: str = ...,
     ) -> None: ...
     def decode(self, ids: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64]) -> list[str]: ...

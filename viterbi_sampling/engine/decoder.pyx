@@ -59,10 +59,13 @@ cdef class Decoder:
     cdef bytes unknown_surface
     cdef const uint8_t* surface         # its bytes
     cdef size_t surface_size
+    cdef bytes errors
     cdef bint strip_first               # the space in front of a text is not the text's
     cdef bint strip_all                 # nor is any other before its first character
 
-    def __init__(self, text, offsets, kinds, byte_values, bytes unknown_surface not None, bint strip_first, bint strip_all):
+    def __init__(self, text, offsets, kinds, byte_values, bytes unknown_surface not None, bint strip_first, bint strip_all,
+                 str errors="strict"):
+        """`errors`: what becomes of bytes that are not UTF-8, which pieces of bytewise models can hold."""
         self.text = text
         self.offsets = offsets
         self.kinds = kinds
@@ -72,12 +75,14 @@ cdef class Decoder:
         self.surface_size = len(unknown_surface)
         self.strip_first = strip_first
         self.strip_all = strip_all
+        self.errors = errors.encode()
 
     def decode(self, const int32_t[::1] ids, const int64_t[::1] bounds):
         """The texts of rows ids[bounds[i]:bounds[i + 1]], as a list of str. The ids have been checked."""
         cdef Bytes out, queue
         cdef Py_ssize_t row
         cdef bint fits
+        cdef const char* errors = self.errors
         out.data = queue.data = NULL
         out.size = out.capacity = queue.size = queue.capacity = 0
         texts = []
@@ -88,7 +93,7 @@ cdef class Decoder:
                     fits = self.decode_row(ids, bounds[row], bounds[row + 1], &queue, &out)
                 if not fits:
                     raise MemoryError()
-                texts.append(PyUnicode_DecodeUTF8(<const char*>out.data, out.size, NULL) if out.size else "")
+                texts.append(PyUnicode_DecodeUTF8(<const char*>out.data, out.size, errors) if out.size else "")
         finally:
             free(out.data)
             free(queue.data)

@@ -30,7 +30,7 @@ from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_next, stream_start
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_token
-from viterbi_sampling.engine.utf8 cimport MARK
+from viterbi_sampling.engine.utf8 cimport MARK, is_trail
 from viterbi_sampling.engine.viterbi cimport viterbi
 from viterbi_sampling.engine.words cimport Table
 from viterbi_sampling.engine.workspace cimport Workspace
@@ -445,7 +445,7 @@ cdef class Worker:
         cdef int32_t* span = self.tokens.spans.data + 2 * first
         cdef int32_t* end = self.tokens.spans.data + self.tokens.spans.size
         cdef const uint8_t* text = self.rows.data[row]
-        cdef int32_t position = 0, characters = 0
+        cdef int32_t position = 0, characters = 0, size = <int32_t>self.rows.sizes[row]
         if self.encoder.normalizer.rules.prepare != NULL:
             self.place_aligned(row, span, end)
             return
@@ -456,7 +456,8 @@ cdef class Worker:
                 while position < span[0]:
                     characters += (text[position] & 0xC0) != 0x80
                     position += 1
-                span[0] = characters
+                # A position inside a character, which only bytewise models have, counts as its beginning.
+                span[0] = characters - (position < size and is_trail(text[position]))
             span += 1
 
     cdef void place_aligned(self, Py_ssize_t row, int32_t* first, int32_t* end) noexcept nogil:

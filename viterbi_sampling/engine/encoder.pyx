@@ -78,7 +78,7 @@ cdef class Encoder:
                  const double[::1] scores not None, const float[::1] single_scores not None,
                  const int32_t[::1] lengths not None, bint single_precision, unknown_score, int32_t unknown_id,
                  bint byte_fallback, const int32_t[::1] byte_ids, bint escape_whitespaces, str restart="never",
-                 const int32_t[::1] aliases=None):
+                 const int32_t[::1] aliases=None, bint bytewise=False):
         """`scores`, `single_scores` and `lengths` have one entry a piece and one more for an unknown character.
 
         With `aliases`, which are those of tokenizer.json models, they go on with one entry for each of them: the id
@@ -88,11 +88,13 @@ cdef class Encoder:
         spells the pieces. `unknown_score` is None where unknown characters have no edge.
         `restart` is one of RESTARTS: where the sums of the best path begin anew. No piece of the trie may span such
         a place: hold an inner space ("at_space"), or a newline before another character ("after_newline").
+        `bytewise`: pieces may begin and end inside a character.
         """
         cdef int i
         if restart not in RESTARTS:
             raise ValueError(f"restart must be one of {', '.join(RESTARTS)}, got {restart!r}")
         self.vocabulary.restart = RESTARTS[restart]
+        self.vocabulary.bytewise = bytewise
         self.normalizer = normalizer
         self.trie = trie
         self.scores = np.ascontiguousarray(scores)

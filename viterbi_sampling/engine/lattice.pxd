@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, uint8_t
 
 from viterbi_sampling.engine.buffer cimport Bytes
 from viterbi_sampling.engine.trie cimport Node
+from viterbi_sampling.engine.utf8 cimport char_length
 
 cdef enum Restart:              # where the sums of the best path begin anew; no piece spans such a place
     NEVER = 0
@@ -21,7 +22,14 @@ cdef struct Vocabulary:
     float unknown_score
     Restart restart
     bint directly               # no word is looked up or kept
+    bint bytewise               # pieces may begin and end inside a character: every byte is a position
     int at_once                 # parts of at most so many paths are sampled with one uniform: see choices.pyx
+
+
+cdef inline int32_t next_position(const Vocabulary* vocabulary, const uint8_t* text, int32_t at, int32_t size) noexcept nogil:
+    """The position after `at` < size: the end of the character, or in a bytewise vocabulary of the byte."""
+    return at + 1 if vocabulary.bytewise else min(at + char_length(text[at]), size)
+
 
 cdef struct Edge:
     int32_t start

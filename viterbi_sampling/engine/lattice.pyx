@@ -5,6 +5,7 @@ path factorises there, so what lies between two cuts is decided on its own, and 
 longest such part, not on the text. (In most languages a word or less; with pieces that cross spaces
 a sentence.)
 
+In a bytewise vocabulary, whose pieces may begin and end inside a character, every byte counts as one.
 A character that no piece of exactly one character covers gets one edge of its own, the unknown edge.
 """
 
@@ -13,7 +14,6 @@ from libc.stdlib cimport free
 
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, NO_PATH, OK, reserve, reserve_bytes
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
-from viterbi_sampling.engine.utf8 cimport char_length
 
 
 cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t begin, int32_t end) noexcept nogil:
@@ -59,7 +59,7 @@ cdef int lattice_extend(Lattice* lattice, const Vocabulary* vocabulary, size_t l
     while lattice.at < size:
         if lattice.count >= limit:
             return MORE
-        one = min(lattice.at + char_length(text[lattice.at]), size)
+        one = next_position(vocabulary, text, lattice.at, size)
         if lattice.at == lattice.cut or lattice.reached.data[lattice.at - lattice.cut]:
             single = False
             node = ROOT

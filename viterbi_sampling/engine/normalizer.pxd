@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from viterbi_sampling.engine.buffer cimport Bytes, Ints
+from viterbi_sampling.engine.nfc cimport Composer, Composition
 from viterbi_sampling.engine.trie cimport Node, Trie
 
 cdef struct Rules:
@@ -19,6 +20,7 @@ cdef struct Rules:
     # it comes from begins and ends.
     int (*prepare)(const void* pipeline, const uint8_t* text, size_t size, Bytes* out, Ints* origins) noexcept nogil
     const void* pipeline
+    const Composition* composition  # NFC and none of the above, where it is not NULL
 
 # Rewrite text[:size] into `out`, after which SLACK more bytes can be read. With `origins`, origins[i] becomes the
 # position in `text` that byte i of `out` comes from, and one more entry the end; it stays empty where `out` does. A
@@ -32,3 +34,4 @@ cdef class Normalizer:
     cdef object special
     cdef object plain
     cdef Trie symbols
+    cdef Composer composer

@@ -13,5 +13,6 @@ class Normalizer:
         remove_extra_whitespaces: bool,
         escape_whitespaces: bool,
         whitespace_as_suffix: bool,
+        nfc: bool = ...,
     ) -> None: ...
     def normalize(self, text: bytes) -> bytes: ...

@@ -16,9 +16,11 @@ from libc.stdlib cimport free
 import numpy as np
 
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
+from viterbi_sampling.engine.nfc cimport compose
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, Trie, step
 from viterbi_sampling.engine.utf8 cimport decode
 from viterbi_sampling.engine.words cimport SLACK
+from viterbi_sampling.engine.nfc import composer
 from viterbi_sampling.errors import ModelError
 
 cdef enum:
@@ -142,6 +144,8 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
     cdef bint after_space = rules.remove_extra_whitespaces
     if rules.prepare != NULL:
         return rules.prepare(rules.pipeline, text, size, out, origins)
+    if rules.composition != NULL:
+        return compose(rules.composition, text, size, out, origins)
     out.size = 0
     if origins != NULL:
         origins.size = 0
@@ -243,10 +247,10 @@ cdef class Normalizer:
     """The rules of one model, ready to run. Immutable; any number of threads may use it."""
 
     def __init__(self, bytes charsmap not None, Trie symbols, bint add_dummy_prefix, bint remove_extra_whitespaces,
-                 bint escape_whitespaces, bint whitespace_as_suffix):
+                 bint escape_whitespaces, bint whitespace_as_suffix, bint nfc=False):
         """`charsmap` is the precompiled map of a model file, `symbols` the user-defined pieces in plain UTF-8 or None.
 
-        ModelError where the map is not well formed.
+        `nfc`: NFC instead of all of these. ModelError where the map is not well formed.
         """
         cdef const uint32_t[::1] units
         cdef const uint8_t[::1] replacements
@@ -259,6 +263,10 @@ cdef class Normalizer:
         self.symbols = symbols
         self.rules.symbols = symbols.nodes if symbols is not None else NULL
         self.rules.units = NULL
+        self.rules.composition = NULL
+        if nfc:
+            self.composer = composer()
+            self.rules.composition = &self.composer.composition
         if charsmap:
             self.units, strings = read_charsmap(charsmap)
             self.charsmap = np.frombuffer(strings, np.uint8)

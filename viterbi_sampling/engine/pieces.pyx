@@ -7,6 +7,8 @@ from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
+from viterbi_sampling.model import spelled
+
 
 cdef class PieceStrings:
     """The pieces of a vocabulary, each a str or bytes made when it is first asked for.
@@ -15,7 +17,7 @@ cdef class PieceStrings:
     """
 
     def __init__(self, const uint8_t[::1] text not None, const int64_t[::1] offsets not None, int32_t unknown_id):
-        """Piece i is text[offsets[i]:offsets[i + 1]] in UTF-8; unknown tokens, id `unknown_id`, spell what they cover."""
+        """Piece i is text[offsets[i]:offsets[i + 1]], as a str `spelled`; unknown tokens, id `unknown_id`, spell what they cover."""
         if offsets.shape[0] == 0 or offsets[0] < 0 or offsets[offsets.shape[0] - 1] > text.shape[0]:
             raise ValueError(f"offsets must lie within the {text.shape[0]} bytes of the text")
         self.text = text
@@ -41,7 +43,10 @@ cdef class PieceStrings:
         if as_bytes:
             self.spelled[id] = PyBytes_FromStringAndSize(start, size)
             return self.spelled[id]
-        self.strings[id] = PyUnicode_DecodeUTF8(start, size, NULL) if size else ""
+        try:
+            self.strings[id] = PyUnicode_DecodeUTF8(start, size, NULL) if size else ""
+        except UnicodeDecodeError:      # a piece of a bytewise model
+            self.strings[id] = spelled(PyBytes_FromStringAndSize(start, size))
         return self.strings[id]
 
     cdef list of(self, const int32_t* ids, size_t count, bint as_bytes, list unknown, Py_ssize_t at):

@@ -26,12 +26,11 @@ from viterbi_sampling.engine.buffer cimport (
 from viterbi_sampling.engine.choices cimport FFBS, Weights, forward, log_sum, next_edges, through
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
-from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_start
+from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_start, next_position
 from viterbi_sampling.engine.normalizer cimport normalize
 from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.scratch cimport Cell, Scratch
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step
-from viterbi_sampling.engine.utf8 cimport char_length
 from viterbi_sampling.engine.words cimport MAX_WORD, Ahead, Slot, Table, find_ahead, look_ahead, record_of, take
 from viterbi_sampling.engine.workspace cimport Workspace
 
@@ -130,8 +129,12 @@ cdef int part_quantities(const Lattice* lattice, const Weights* weights, Scratch
     return OK
 
 
-cdef int add_edges(const Lattice* lattice, int32_t* characters, Scratch* scratch, Edges* edges) noexcept nogil:
-    """Add the edges of a part, of which some are there already; `characters` counts those before it, and then it."""
+cdef int add_edges(const Lattice* lattice, bint bytewise, int32_t* characters, Scratch* scratch,
+                   Edges* edges) noexcept nogil:
+    """Add the edges of a part, of which some are there already; `characters` counts those before it, and then it.
+
+    In a bytewise vocabulary each byte counts as one.
+    """
     cdef int32_t size = lattice.at - lattice.cut, i
     cdef int32_t* before
     cdef size_t k
@@ -140,7 +143,7 @@ cdef int add_edges(const Lattice* lattice, int32_t* characters, Scratch* scratch
     before = scratch.path.data
     for i in range(size):
         before[i] = characters[0]
-        characters[0] += (lattice.text[lattice.cut + i] & 0xC0) != 0x80
+        characters[0] += bytewise or (lattice.text[lattice.cut + i] & 0xC0) != 0x80
     before[size] = characters[0]
     for k in range(lattice.count):
         edges.starts.data[edges.size + k] = before[lattice.edges[k].start - lattice.cut]
@@ -172,7 +175,7 @@ cdef int word_quantities(const Vocabulary* vocabulary, const Weights* weights, c
                                      conditionals_from(edges, first) + edges.size - first)
             if status != OK:
                 return status
-        status = add_edges(lattice, characters, scratch, edges)
+        status = add_edges(lattice, vocabulary.bytewise, characters, scratch, edges)
         if status != OK:
             return status
         lattice_clear(lattice, True)
@@ -298,7 +301,8 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
     """What there is to know of the law of the first row.
 
     text : bytes, the normalized text as the engine spells it
-    starts, ends, tokens : int32 of shape (n,), the edges, by start and end rising; positions count characters
+    starts, ends, tokens : int32 of shape (n,), the edges, by start and end rising; positions count characters, in a
+        bytewise vocabulary bytes
     parts : int32 of shape (m, 2), where each part between two cuts ends, and the number of edges up to there
     marginals : float64 of shape (n,), the probability of each edge
     conditionals : float64 of shape (n,), its probability given that a path goes through its end
@@ -445,7 +449,7 @@ cdef bint follow_run(const Vocabulary* vocabulary, const uint8_t* text, int32_t 
         carried = -1
         if position < size:
             carry = here + weight
-            carried = min(position + char_length(text[position]), size)
+            carried = next_position(vocabulary, text, position, size)
             if matched(vocabulary, text, position, carried) != NO_PIECE:
                 carried = -1
             elif not reach(after, carried, carry):

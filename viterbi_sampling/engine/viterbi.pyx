@@ -35,11 +35,11 @@ from libc.string cimport memcpy
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable
-from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER, Vocabulary
+from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER, Vocabulary, next_position
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, add_step, reserve_cells
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
-from viterbi_sampling.engine.utf8 cimport MARK, char_length
+from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.words cimport (
     Ahead, INLINE_TOKENS, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, record_of, take, tokens_in,
 )
@@ -126,7 +126,7 @@ cdef int plain_pass(const Vocabulary* vocabulary, const Spelling* spelling, cons
             cut = at
         elif not at & 0xFFFF and scratch.cancelled[0]:
             return CANCELLED
-        one = min(at + char_length(text[at]), size)
+        one = next_position(vocabulary, text, at, size)
         if at > frontier:
             return NO_PATH
         if at > cut and cells[at - cut].start < 0:
@@ -208,7 +208,7 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
     pairs[0].best = 0
     pairs[0].second = UNREACHED
     while at < size:
-        one = min(at + char_length(word[at]), size)
+        one = next_position(vocabulary, word, at, size)
         if pairs[at].best < REACHED:
             at = one
             continue
@@ -255,7 +255,7 @@ cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint
                  Slot* place, Pair* pairs) noexcept nogil:
     """Keep the best path of a word of at most MAX_WORD bytes; its slot, or NULL where it is not kept."""
     cdef double greatest, gap, reach, limit, total = 0
-    cdef int32_t position, characters = 0, count = 0, i
+    cdef int32_t position, positions = 0, count = 0, i
     cdef Slot* slot
     cdef Record* record
     cdef int32_t* tokens
@@ -264,18 +264,18 @@ cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint
     if pairs[size].best < REACHED:
         return NULL
     for i in range(size):
-        characters += (word[i] & 0xC0) != 0x80
+        positions += vocabulary.bytewise or (word[i] & 0xC0) != 0x80
     position = size
     while position > 0:
         count += 1
         total += fabs(vocabulary.scores[pairs[position].token])
         has_unknown = has_unknown or pairs[position].token >= vocabulary.pieces
         position = pairs[position].start
-    reach = characters * greatest
+    reach = positions * greatest
     if single_precision:
-        limit = min(gap * 8388608.0 / (1.01 * characters), REBASE * 0.999) - reach
+        limit = min(gap * 8388608.0 / (1.01 * positions), REBASE * 0.999) - reach
     else:
-        limit = min(gap * 4503599627370496.0 / (1.01 * characters) - 2 * reach, 1e38)
+        limit = min(gap * 4503599627370496.0 / (1.01 * positions) - 2 * reach, 1e38)
     limit = limit * 0.989 if limit > 0 and reach < 1e300 else 0
     total = min(total * 1.000001, 1e38)
     inside = count <= INLINE_TOKENS and size <= SHORT_WORD and not has_unknown

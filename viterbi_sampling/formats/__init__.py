@@ -5,25 +5,39 @@ The format of a file is told from its content, never from its name.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from viterbi_sampling.errors import ModelError
-from viterbi_sampling.formats import huggingface, sentencepiece
+from viterbi_sampling.formats import bytepiece, huggingface, sentencepiece
 from viterbi_sampling.model import Model
 
-_READERS: dict[str, Callable[[bytes], Model]] = {"sentencepiece": sentencepiece.read, "huggingface": huggingface.read}
-_WRITERS: dict[str, Callable[[Model], bytes]] = {"sentencepiece": sentencepiece.write, "huggingface": huggingface.write}
+_READERS: dict[str, Callable[[bytes], Model]] = {
+    "sentencepiece": sentencepiece.read,
+    "bytepiece": bytepiece.read,
+    "huggingface": huggingface.read,
+}
+_WRITERS: dict[str, Callable[[Model], bytes]] = {
+    "sentencepiece": sentencepiece.write,
+    "bytepiece": bytepiece.write,
+    "huggingface": huggingface.write,
+}
+
+# A BytePiece model: an object whose first key is base64, and its value a list.
+_BYTEPIECE = re.compile(rb'\{\s*"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"\s*:\s*\[')
 
 
 def guess(data: bytes) -> str:
     """The name of the format that `data` looks like; ModelError where it looks like none."""
     if not data:
         raise ModelError("the model is empty (0 bytes)")
-    head = data[:64].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if data[:4] == b"PK\x03\x04":
+        return "bytepiece"
+    head = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if _BYTEPIECE.match(head):
+        return "bytepiece"
     if head[:1] in (b"{", b"["):
         return "huggingface"
-    if head[:4] == b"PK\x03\x04":
-        raise ModelError("the model is a zip file; the formats that can be read are: " + ", ".join(_READERS))
     return "sentencepiece"
 
 

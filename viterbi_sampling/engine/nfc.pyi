@@ -1,0 +1,4 @@
+class Composer:
+    """The canonical composition of this Python's unicodedata. Immutable; any number of threads may use it."""
+
+def composer() -> Composer: ...
