@@ -42,6 +42,7 @@ MODULES = (
     "engine.replacement",
     "engine.decoder",
     "texts",
+    "compat.sentencepiece.serialized",
     "arrow_texts",
     "numpy_texts",
     "lines",

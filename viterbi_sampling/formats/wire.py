@@ -5,9 +5,12 @@ Source: the encoding chapter of the Protocol Buffers documentation.
 
 from __future__ import annotations
 
+import math
 import struct
 
 VARINT, LENGTH, FIXED32 = 0, 2, 5
+BEYOND_FLOAT32 = (2.0 - 2.0**-24) * 2.0**127
+"""The least number that rounds to infinity as a float32."""
 
 
 def varint(value: int) -> bytes:
@@ -41,5 +44,7 @@ def bytes_field(number: int, value: bytes) -> bytes:
 
 
 def float_field(number: int, value: float) -> bytes:
-    """A field of a float32."""
+    """A field of a float32; what is too great for one becomes infinite, as it does in C."""
+    if math.isfinite(value) and abs(value) >= BEYOND_FLOAT32:
+        value = math.copysign(math.inf, value)
     return tag(number, FIXED32) + struct.pack("<f", value)

@@ -7,6 +7,8 @@ import operator
 import os
 from typing import Any
 
+from viterbi_sampling.formats.wire import BEYOND_FLOAT32
+
 ReturnType = Any
 """int, str, bytes, "numpy", "proto", "serialized_proto", "offset_mapping", or "immutable_proto"."""
 
@@ -14,8 +16,6 @@ RETURN_TYPES = (int, str, bytes, "proto", "serialized_proto", "numpy", "offset_m
 PROTO_TYPES = ("proto", "serialized_proto", "immutable_proto", "offset_mapping")
 MOST_THREADS = 1024
 MOST_NBEST = 512
-GREATEST_FLOAT = 3.4028235677973366e38
-"""What is greater rounds to infinity in float32, which sentencepiece keeps alpha in."""
 
 
 def is_return_type(value: Any) -> bool:
@@ -65,7 +65,7 @@ def number(value: Any, name: str) -> float:
 
 def inverse_temperature(alpha: float) -> float:
     """`alpha` for sampling; RuntimeError where it is not finite in float32, or below 0."""
-    if not (math.isfinite(alpha) and 0 <= alpha < GREATEST_FLOAT):
+    if not (math.isfinite(alpha) and 0 <= alpha < BEYOND_FLOAT32):
         raise RuntimeError(f"alpha must be finite and at least 0, got {alpha!r}")
     return alpha
 
@@ -100,6 +100,14 @@ def texts_of(texts: list[Any]) -> list[str | bytes]:
             raise TypeError(f"input[{i}] must be str or bytes, not {type(text).__name__}")
         checked.append(text)
     return checked
+
+
+def utf8_of(texts: list[str | bytes]) -> list[bytes]:
+    """The UTF-8 of checked texts; TypeError where a str has none."""
+    try:
+        return [text.encode("utf-8") if isinstance(text, str) else text for text in texts]
+    except UnicodeEncodeError as error:
+        raise TypeError(f"input holds a str with a lone surrogate, which has no UTF-8: {error}") from None
 
 
 class ThreadPool:

@@ -44,6 +44,11 @@ class Decoding(State):
         >>> processor.decode(processor.encode(["the river", "was high"]))
         ['the river', 'was high']
         """
+        usual = return_type is out_type is num_threads is thread_pool is return_bytes is None
+        if usual and type(input) is list and input and type(input[0]) is int:
+            text = self._decode_plain(input)
+            if text is not None:
+                return text
         kind = return_type_of(return_type, out_type, str)
         if return_bytes is not None and kind != "offset_mapping":
             raise ValueError("return_bytes goes with return_type='offset_mapping' only")
@@ -65,6 +70,14 @@ class Decoding(State):
             return self._decode_rows([input], kind, as_bytes)[0]
         threads_of(num_threads, thread_pool)
         return self._decode_rows(list(input), kind, as_bytes)
+
+    def _decode_plain(self, ids: list[int]) -> str | None:
+        """The text of a list of ids, the short way: None where anything but that is asked for."""
+        unigram = self._model
+        if unigram is None or self._decode_options or not isinstance(self._num_threads, int):
+            return None
+        flat = joined((ids,), len(unigram.strings))
+        return None if flat is None else unigram.tokenizer._texts(*flat)[0]
 
     def _decode_rows(self, rows: list[Any], kind: ReturnType, as_bytes: bool) -> list[Any]:
         """The results of rows of ids, or of rows of pieces: what the first one that is not empty holds."""
@@ -92,7 +105,7 @@ class Decoding(State):
         results: list[Any] = []
         for row in rows:
             pieces = [
-                SentencePiece(piece, unigram.id_of(piece.decode("utf-8", "surrogateescape")), None, 0, 0)
+                SentencePiece(piece, unigram.id_of(piece.decode("utf-8", "surrogateescape")) & 0xFFFFFFFF, None, 0, 0)
                 for piece in row
             ]
             message = decoded_message(apply_extra_options(self._decode_options, pieces, unigram), unigram)

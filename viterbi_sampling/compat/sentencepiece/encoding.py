@@ -18,6 +18,7 @@ from viterbi_sampling.compat.sentencepiece.arguments import (
     return_type_of,
     texts_of,
     threads_of,
+    utf8_of,
 )
 from viterbi_sampling.compat.sentencepiece.options import Finish, apply_extra_options
 from viterbi_sampling.compat.sentencepiece.plans import plan_of
@@ -34,6 +35,9 @@ from viterbi_sampling.compat.sentencepiece.results import (
 from viterbi_sampling.compat.sentencepiece.state import State
 from viterbi_sampling.compat.sentencepiece.unigram import BEST, Law, Tokens, Unigram
 from viterbi_sampling.texts import annotate
+
+MOST_PLANS = 64
+"""How many kinds of calls a processor remembers the way of."""
 
 
 class Wanted(NamedTuple):
@@ -91,13 +95,12 @@ class Encoding(State):
         >>> processor.encode("the river", return_type=str)
         ['the', ' river']
         """
-        key = (add_bos, add_eos, return_type, out_type)
-        usual = (
-            num_threads is thread_pool is return_bytes is None
-            and enable_sampling is nbest_size is alpha is None
-            and reverse is emit_unk_piece is None
-            and type(input) is not list
-        )
+        if enable_sampling is None:
+            usual = nbest_size is alpha is None
+        else:  # 1 equals True, and 2.0 equals 2, but they are not the same arguments
+            usual = enable_sampling is True and type(nbest_size) is int and type(alpha) is float
+        usual = usual and num_threads is thread_pool is return_bytes is None and type(input) is not list
+        key = (add_bos, add_eos, reverse, emit_unk_piece, nbest_size, alpha, return_type, out_type)
         if usual:
             try:
                 plan = self._plans[key]
@@ -219,6 +222,8 @@ class Encoding(State):
         unigram = self._unigram()
         plan = plan_of(unigram, wanted.return_type, self._finish(wanted), self._law(unigram, wanted))
         if plan is not None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans = {}
             self._plans[key] = plan
 
     def _finish(self, wanted: Wanted) -> Finish:
@@ -235,6 +240,8 @@ class Encoding(State):
         if kind in PROTO_TYPES:
             if kind == "offset_mapping":
                 return unigram.mappings(texts, law, threads, returns_bytes(texts, wanted.return_bytes))
+            if kind == "serialized_proto":
+                return unigram.serialized(utf8_of(texts), law, threads)
             return [of_message(message, kind) for message in self._messages(texts, law, threads)]
         finish = self._finish(wanted)
         if finish.in_engine:
@@ -256,7 +263,7 @@ class Encoding(State):
 
     def _messages(self, texts: list[str | bytes], law: Law, threads: int) -> list[SentencePieceText]:
         unigram = self._unigram()
-        raw = [text.encode("utf-8") if isinstance(text, str) else text for text in texts]
+        raw = utf8_of(texts)
         rows = unigram.tokens(raw, law, threads)
         return [self._message(text, tokens) for text, tokens in zip(raw, rows, strict=True)]
 

@@ -24,7 +24,7 @@ from viterbi_sampling.compat.sentencepiece.protos import (
     NBestSentencePieceText,
     SentencePieceText,
 )
-from viterbi_sampling.compat.sentencepiece.results import refuse_in_messages
+from viterbi_sampling.compat.sentencepiece.results import array_of, refuse_in_messages
 from viterbi_sampling.compat.sentencepiece.unigram import Tokens, Unigram
 
 Scored = list[tuple[Tokens, float]]
@@ -66,7 +66,8 @@ class Hypotheses(Encoding):
         def one(text: Any) -> Any:
             if kind == "offset_mapping":
                 raise ValueError("NBestEncode has no return_type='offset_mapping'")
-            return self._listed(text, wanted, best, False)
+            found = self._listed_by_ids(text, wanted, nbest_count(integer(count, "nbest_size")))
+            return self._listed(text, wanted, best, False) if found is None else found
 
         return [one(text) for text in input] if isinstance(input, list) else one(input)
 
@@ -154,6 +155,23 @@ class Hypotheses(Encoding):
         if not with_scores:
             return results
         return [(result, message.score) for result, message in zip(results, messages, strict=True)]
+
+    def _listed_by_ids(self, text: Any, wanted: Wanted, count: int) -> list[Any] | None:
+        """The `count` best segmentations where their ids tell all that is wanted of them."""
+        kind = wanted.return_type
+        if self._encode_options or kind not in (int, "numpy", str, bytes):
+            return None
+        unigram = self._unigram()
+        checked = one_text(text)
+        raw = checked.encode("utf-8") if isinstance(checked, str) else checked
+        finish = self._finish(wanted)
+        rows = [finish.ids(ids) for ids in unigram.best_ids(raw, count)]
+        if kind is int:
+            return rows
+        if kind == "numpy":
+            return [array_of(ids) for ids in rows]
+        pieces = [unigram.strings.pieces(ids, kind is bytes) for ids in rows]
+        return None if None in pieces else pieces
 
     def _nbest_in_library(self, input: Any, kind: ReturnType, ends: tuple[Any, ...], count: int) -> Any:
         wire = "serialized_proto" if kind in ("proto", "immutable_proto") else kind

@@ -62,7 +62,7 @@ class Finish:
     Reversed first, then begun and ended.
     """
 
-    __slots__ = ("_emits", "_unigram", "prefix_id", "reverse", "suffix_id")
+    __slots__ = ("_unigram", "emits", "prefix_id", "reverse", "suffix_id")
 
     def __init__(
         self, unigram: Unigram, add_bos: bool, add_eos: bool, reverse: bool, emit_unk_piece: bool = False
@@ -70,14 +70,14 @@ class Finish:
         self._unigram = unigram
         self.prefix_id, self.suffix_id = unigram.tokenizer._ends(add_bos, add_eos)
         self.reverse = reverse
-        self._emits = emit_unk_piece
+        self.emits = emit_unk_piece
         if emit_unk_piece and unigram.unknown_id < 0:
             raise ValueError("emit_unk_piece: the model has no unknown piece")
 
     @property
     def in_engine(self) -> bool:
         """Whether the engine itself can do all of it."""
-        return not (self.reverse or self._emits)
+        return not (self.reverse or self.emits)
 
     def ids(self, ids: list[int]) -> list[int]:
         """The ids of a segmentation as they were asked for."""
@@ -86,7 +86,7 @@ class Finish:
     def pieces(self, pieces: list[bytes]) -> list[bytes]:
         """The pieces of a segmentation as they were asked for."""
         spell = self._unigram.spelled
-        if self._emits:
+        if self.emits:
             unknown = self._unigram.unknown_id
             name = spell(unknown)
             find = self._unigram.id_of

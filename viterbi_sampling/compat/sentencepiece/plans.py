@@ -22,12 +22,18 @@ Plan = Callable[[Any], Any]
 
 def plan_of(unigram: Unigram, return_type: ReturnType, finish: Finish, law: Law) -> Plan | None:
     """The plan for a call, None where there is no short way."""
-    if not finish.in_engine or law.get("algorithm") == "nbest":
+    if finish.emits or law.get("algorithm") == "nbest":
         return None
     encoder, strings = unigram.encoder, unigram.strings
     begin, end = finish.prefix_id, finish.suffix_id
     ids: Callable[[Any], list[int] | None]
-    if law:
+    if finish.reverse:
+
+        def ids(text: Any) -> list[int] | None:
+            found = unigram.ids(text, law) if law else encode(encoder, text)
+            return None if found is None else finish.ids(found)
+
+    elif law:
 
         def ids(text: Any) -> list[int] | None:
             return unigram.ids(text, law, begin, end)

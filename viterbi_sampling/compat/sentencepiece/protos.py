@@ -209,10 +209,9 @@ class ImmutableSentencePieceText(SentencePieceText):
 def character_positions(text: bytes) -> Callable[[int], int]:
     """The function from a position in bytes to one in characters, as sentencepiece counts them.
 
-    A character is as long as its first byte says, which for bytes that are not valid UTF-8 need not be so.
+    A character is as long as its first byte says, which for bytes that are not valid UTF-8 need not be so. The
+    function raises ValueError for a position beyond the text.
     """
-    if text.isascii():
-        return int
     positions: list[int] = []
     at = character = 0
     while at < len(text):
@@ -222,7 +221,14 @@ def character_positions(text: bytes) -> Callable[[int], int]:
         at += size
         character += 1
     positions.append(character)
-    return positions.__getitem__
+
+    def characters(position: int) -> int:
+        try:
+            return positions[position]
+        except IndexError:
+            raise ValueError(f"position {position} lies beyond a text of {len(text)} bytes") from None
+
+    return characters
 
 
 Hypothesis = TypeVar("Hypothesis", bound=SentencePieceText)

@@ -49,7 +49,10 @@ def of_serialized(result: Any, return_type: ReturnType) -> Any:
 
 
 def mapping_of(message: SentencePieceText, as_bytes: bool, with_text: bool = False) -> dict[str, Any]:
-    """A message as an offset mapping, in bytes or in characters."""
+    """A message as an offset mapping, in bytes or in characters.
+
+    ValueError for characters where a span lies outside the text, as it may after a denormalizer has changed it.
+    """
     text = message.text_as_bytes
     result: dict[str, Any] = {}
     if with_text:

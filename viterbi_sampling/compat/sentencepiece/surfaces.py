@@ -45,9 +45,9 @@ def decoded_message(pieces: list[SentencePiece], unigram: Unigram) -> SentencePi
 def _surface(piece: SentencePiece, unigram: Unigram, strips: bool) -> tuple[bytes, bool]:
     """(what a piece stands for, whether a space in front of it was taken away)."""
     spelled = piece.piece_as_bytes
-    if piece.id < 0:
+    if piece.id >= len(unigram.types):  # of a model without an unknown piece
         return spelled, False
-    kind = unigram.type_of(piece.id)
+    kind = unigram.types[piece.id]
     if kind == PieceType.CONTROL:
         return b"", False
     if kind == PieceType.UNKNOWN:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from viterbi_sampling.compat.sentencepiece.protos import SentencePiece, SentencePieceText, character_positions
 from viterbi_sampling.compat.sentencepiece.randomness import ROWS
+from viterbi_sampling.compat.sentencepiece.serialized import serialize
 from viterbi_sampling.engine.arrays import lists, pairs
 from viterbi_sampling.engine.driver import ALGORITHMS, run
 from viterbi_sampling.engine.kbest import nbest
@@ -45,7 +46,12 @@ class Unigram:
         self.unknown_id = -1 if self.tokenizer.unk_id is None else self.tokenizer.unk_id
         pieces = model.pieces
         self.strings = PieceStrings(pieces.text, pieces.offsets, -1 if model.byte_fallback else self.unknown_id)
+        self.scores = pieces.scores.data  # indexed, they give Python numbers at once
+        self.types = pieces.types.data
         self.byte_values = {int(id): value for value, id in enumerate(model.byte_pieces()) if id >= 0}
+        self._values = np.full(len(pieces), -1, np.int16)
+        for id, value in self.byte_values.items():
+            self._values[id] = value
 
     # -- vocabulary --------------------------------------------------------------------------------
 
@@ -64,10 +70,6 @@ class Unigram:
     def spelled(self, id: int) -> bytes:
         """The piece of an id in UTF-8."""
         return self.strings[id].encode("utf-8")
-
-    def type_of(self, id: int) -> int:
-        """The PieceType of an id."""
-        return int(self.model.pieces.types[id])
 
     # -- laws --------------------------------------------------------------------------------------
 
@@ -153,6 +155,12 @@ class Unigram:
                     row["offsets"] = [(characters(begin), characters(end)) for begin, end in row["offsets"]]
         return rows
 
+    def serialized(self, texts: Sequence[bytes], law: Law, threads: int) -> list[bytes]:
+        """The message of each text in wire format."""
+        unknown: list[bytes] = []
+        ids, offsets, spans = self._run(texts, law, threads, with_spans=True, unknown=unknown)
+        return serialize(self.strings, list(texts), ids, offsets, spans, unknown, self._values)
+
     def tokens(self, texts: Sequence[bytes], law: Law, threads: int, draws: int = 1, **options: Any) -> list[Tokens]:
         """All that is known of the segmentations, row i·draws + j being draw j of text i."""
         unknown: list[bytes] = []
@@ -171,6 +179,12 @@ class Unigram:
             (tokens, score)
             for tokens, (_, score) in zip(self._spelled(text, [p for p, _ in paths]), paths, strict=True)
         ]
+
+    def best_ids(self, text: bytes, count: int) -> list[list[int]]:
+        """The ids of the `count` best segmentations."""
+        if count <= 1:
+            return [self.ids(text, BEST)]
+        return [ids for ids, _ in nbest(self.encoder, rows_of((text,)), count)]
 
     def samples(self, text: bytes, count: int, alpha: float) -> list[tuple[Tokens, float]]:
         """`count` independent samples from all segmentations, each with its log-probability."""
@@ -191,7 +205,8 @@ class Unigram:
         normalized, origins = align(self.encoder, text)
         unknown = len(self.strings)
         byte_ids = self.model.byte_pieces().tolist() if self.model.byte_fallback else None
-        return [self._spell(path, normalized, origins.tolist(), unknown, byte_ids) for path in paths]
+        places = origins.tolist()
+        return [self._spell(path, normalized, places, unknown, byte_ids) for path in paths]
 
     def _spell(
         self, path: list[int], normalized: bytes, origins: list[int], unknown: int, byte_ids: list[int] | None

@@ -14,6 +14,7 @@ from viterbi_sampling.compat.sentencepiece.state import FileError, State
 from viterbi_sampling.compat.sentencepiece.unigram import Unigram
 from viterbi_sampling.model import PieceType
 
+UNKNOWN, CONTROL, UNUSED, BYTE = map(int, (PieceType.UNKNOWN, PieceType.CONTROL, PieceType.UNUSED, PieceType.BYTE))
 CONSTRAINED = (PieceType.NORMAL, PieceType.UNUSED)
 TRUE, FALSE = ("1", "t", "true", "y", "yes"), ("0", "f", "false", "n", "no")
 
@@ -65,25 +66,27 @@ class Vocabulary(State):
 
     def GetScore(self, id: Any) -> Any:
         """The score (log-probability) of an id, or of each of several; IndexError where there is none."""
-        return self._of_ids("GetScore", id, lambda unigram, i: float(unigram.model.pieces.scores[i]))
+        return self._of_ids("GetScore", id, lambda unigram, i: unigram.scores[i])
 
     def IsUnknown(self, id: Any) -> Any:
         """Whether an id, or each of several, is the unknown piece's; IndexError where there is none."""
-        return self._of_ids("IsUnknown", id, lambda unigram, i: unigram.type_of(i) == PieceType.UNKNOWN)
+        return self._of_ids("IsUnknown", id, lambda unigram, i: unigram.types[i] == UNKNOWN)
 
     def IsControl(self, id: Any) -> Any:
         """Whether an id, or each of several, is a control piece's; IndexError where there is none."""
-        return self._of_ids("IsControl", id, lambda unigram, i: unigram.type_of(i) == PieceType.CONTROL)
+        return self._of_ids("IsControl", id, lambda unigram, i: unigram.types[i] == CONTROL)
 
     def IsUnused(self, id: Any) -> Any:
         """Whether an id, or each of several, is an unused piece's; IndexError where there is none."""
-        return self._of_ids("IsUnused", id, lambda unigram, i: unigram.type_of(i) == PieceType.UNUSED)
+        return self._of_ids("IsUnused", id, lambda unigram, i: unigram.types[i] == UNUSED)
 
     def IsByte(self, id: Any) -> Any:
         """Whether an id, or each of several, is a byte piece's; IndexError where there is none."""
-        return self._of_ids("IsByte", id, lambda unigram, i: unigram.type_of(i) == PieceType.BYTE)
+        return self._of_ids("IsByte", id, lambda unigram, i: unigram.types[i] == BYTE)
 
     def _of_ids(self, name: str, id: Any, look_up: Callable[[Unigram, int], Any]) -> Any:
+        if type(id) is int and self._model is not None and 0 <= id < len(self._model.strings):
+            return look_up(self._model, id)
         if self._library is not None:
             return getattr(self._library, name)(id)
         single = hasattr(type(id), "__index__") and getattr(id, "ndim", 0) == 0
