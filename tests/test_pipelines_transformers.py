@@ -31,20 +31,26 @@ FAMILIES = {
     "t5": ("t5_base_32k.model", "spiece.model", "T5Tokenizer"),
     "xlm_roberta": ("xlmr_250k_rebuilt.model", "sentencepiece.bpe.model", "XLMRobertaTokenizer"),
 }
+DOCUMENTS = SHARED / "models" / "tokenizers"
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=[*FAMILIES, "t5 json", "xlm_roberta json"])
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     """(ours, the stock tokenizer) of one family, from the same file."""
     if not SHARED.is_dir():
         pytest.skip(f"no shared data at {SHARED}")
     from viterbi_sampling.pipelines.transformers import ViterbiSamplingTokenizer
 
-    source, name, stock = FAMILIES[request.param]
-    folder = tmp_path_factory.mktemp(request.param)
+    family = request.param.split()[0]
+    source, name, kind = FAMILIES[family]
+    folder = tmp_path_factory.mktemp(family)
     shutil.copy(MODELS / source, folder / name)
-    ours = getattr(ViterbiSamplingTokenizer, request.param)(folder / name)
-    return ours, getattr(transformers, stock).from_pretrained(folder)
+    stock = getattr(transformers, kind).from_pretrained(folder)
+    if family == request.param:
+        return getattr(ViterbiSamplingTokenizer, family)(folder / name), stock
+    saved = tmp_path_factory.mktemp("saved")  # the tokenizer.json and settings that the stock tokenizer writes
+    stock.save_pretrained(saved)
+    return ViterbiSamplingTokenizer.from_pretrained(saved), stock
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +82,9 @@ def test_ids_are_the_stock_tokenizers(both: tuple[Any, Any], lines: list[str]) -
     differ = [i for i, (a, b) in enumerate(zip(given, wanted, strict=True)) if a != b]
     assert len(lines) > 3000
     assert len(differ) < len(lines) / 500, [lines[i] for i in differ]
+    if ours.unigram._model.pipeline is not None:
+        assert not differ, [lines[i] for i in differ]
+        return
     processor = sentencepiece.SentencePieceProcessor(model_proto=ours.unigram._model.source)
     for i in differ:
         assert ours.unigram.encode(lines[i]) == processor.encode(lines[i])
@@ -180,6 +189,32 @@ def test_vocabulary(both: tuple[Any, Any]) -> None:
     ids = [*range(50), *range(len(stock) - 150, len(stock))]
     assert ours.convert_ids_to_tokens(ids) == stock.convert_ids_to_tokens(ids)
     assert ours.convert_tokens_to_ids(ours.convert_ids_to_tokens(ids)) == ids
+
+
+DOCUMENT_NAMES = ["t5_small_32k", "pegasus_96k", "t5_like_30k_metaspace_split", "llmjp_v2.1_50k_bytefallback"]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", DOCUMENT_NAMES)
+def test_stock_files_of_tokenizer_json(name: str, lines: list[str], tmp_path: Path) -> None:
+    """Ids, offsets, masks, type ids and text of what transformers makes of the file; the same when saved and loaded."""
+    from viterbi_sampling.pipelines.transformers import ViterbiSamplingTokenizer
+
+    path = str(DOCUMENTS / f"{name}.tokenizer.json")
+    ours, stock = ViterbiSamplingTokenizer(path), transformers.PreTrainedTokenizerFast(tokenizer_file=path)
+    options = {"return_offsets_mapping": True, "return_special_tokens_mask": True, "return_token_type_ids": True}
+    options |= {"padding": False, "truncation": False}
+    texts = [line for line in lines if not line.isspace()][::7]
+    given, wanted = (dict(tokenizer(texts, **options)) for tokenizer in (ours, stock))
+    assert given == wanted
+    pairs = [texts[:50], texts[50:100]]
+    given, wanted = (dict(tokenizer(*pairs, **options)) for tokenizer in (ours, stock))
+    assert given == wanted
+    ours.save_pretrained(tmp_path)
+    loaded = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    assert type(loaded) is ViterbiSamplingTokenizer
+    assert dict(loaded(*pairs, **options)) == given
+    assert loaded.batch_decode(given["input_ids"]) == stock.batch_decode(wanted["input_ids"])
 
 
 # -- loading -----------------------------------------------------------------------------------------

@@ -10,16 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from viterbi_sampling.batch import Batch
+from viterbi_sampling.pipelines.templates import Template
 
 Sizes = npt.NDArray[np.int64]
-
-
-class Template(NamedTuple):
-    """The special ids before the first text, between the two of a pair, and after the last."""
-
-    prefix: tuple[int, ...] = ()
-    middle: tuple[int, ...] = ()
-    suffix: tuple[int, ...] = ()
 
 
 class Sequences(NamedTuple):
@@ -35,6 +28,14 @@ class Sequences(NamedTuple):
     def special(self) -> npt.NDArray[np.int8]:
         """1 for the tokens of the template, 0 for those of a text."""
         return np.equal(self.parts % 2, 0).astype(np.int8)
+
+    def types(self, template: Template) -> npt.NDArray[np.int64]:
+        """The type id of each token, int64."""
+        prefix, middle, suffix, first, second = template.types
+        types = np.where(self.parts == 3, second, np.where(self.parts == 1, first, 0)).astype(np.int64)
+        for part, values in ((0, prefix), (2, middle), (4, suffix)):
+            types[self.parts == part] = np.tile(np.array(values, np.int64), len(self.rows))
+        return types
 
 
 def sizes_of(rows: Batch) -> Sizes:

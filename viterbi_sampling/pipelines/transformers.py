@@ -25,15 +25,14 @@ from viterbi_sampling.pipelines.keys import Keys
 from viterbi_sampling.pipelines.layouts import Layout
 from viterbi_sampling.pipelines.sequences import (
     Sequences,
-    Template,
     joined,
     longest,
     plain,
-    positions,
     shaped,
     shortened,
     sizes_of,
 )
+from viterbi_sampling.pipelines.templates import Template, of_file, of_marks
 
 try:
     from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig, PythonBackend
@@ -62,11 +61,12 @@ class Sampling(NamedTuple):
 class ViterbiSamplingTokenizer(PythonBackend):
     """A Unigram tokenizer for transformers, with the stock tokenizer's ids and exact, repeatable sampling.
 
-    vocab_file : a model file, as `Tokenizer.from_file` reads it
+    vocab_file : a model file, as `Tokenizer.from_file` reads it; from_pretrained finds a stock tokenizer's
     layout : "model", ids are those of the file (T5, ALBERT, ...); or "fairseq", XLM-R's: ``<s> <pad> </s> <unk>``,
         the pieces of the file from its third on, and ``<mask>``
     special_tokens_pattern : which special tokens stand around texts, as in PythonBackend: "eos" (T5),
-        "cls_double_sep" (XLM-R), "cls_sep", "bos", "bos_eos", "none"
+        "cls_double_sep" (XLM-R), "cls_sep", "bos", "bos_eos", "none"; or "template", what the tokenizer.json says,
+        the default with such a file
 
     Special tokens are the file's own unless given. `train` switches to sampling, `eval` back; ``alpha``, ``seed`` and
     ``index`` in a call sample whatever the mode. `offset_mapping` is that of `Tokenizer.encode_with_offsets`: a piece
@@ -83,6 +83,7 @@ class ViterbiSamplingTokenizer(PythonBackend):
     """
 
     vocab_files_names = {  # noqa: RUF012 (the name and the form are the base class's)
+        "tokenizer_file": "tokenizer.json",
         "vocab_file": "tokenizer.model",
         "spiece_file": "spiece.model",
         "bpe_file": "sentencepiece.bpe.model",
@@ -94,14 +95,15 @@ class ViterbiSamplingTokenizer(PythonBackend):
         self,
         vocab_file: str | os.PathLike[str] | None = None,
         *,
+        tokenizer_file: str | None = None,
         spiece_file: str | None = None,
         bpe_file: str | None = None,
         layout: str = "model",
-        special_tokens_pattern: str = "none",
+        special_tokens_pattern: str | None = None,
         token_type_ids_pattern: str = "all_zeros",
         **kwargs: Any,
     ) -> None:
-        path = vocab_file or spiece_file or bpe_file
+        path = tokenizer_file or vocab_file or spiece_file or bpe_file
         if path is None:
             names = ", ".join(self.vocab_files_names.values())
             raise ValueError(f"vocab_file: no model file given, and the folder has none of {names}")
@@ -112,6 +114,12 @@ class ViterbiSamplingTokenizer(PythonBackend):
         self._sampling: Sampling | None = None
         self._vocabulary: dict[str, int] | None = None
         self._added = AddedTokens()
+        pipeline = self.unigram._model.pipeline
+        self._template = None if pipeline is None else pipeline.template
+        # What a tokenizer.json adds is found by the tokenizer itself, in the texts as it has normalized them.
+        self._own = frozenset(() if pipeline is None else (token.content for token in pipeline.added))
+        if special_tokens_pattern is None:
+            special_tokens_pattern = "none" if self._template is None else "template"
         for name, piece in self._layout.special_tokens.items():
             kwargs.setdefault(name, piece)
         super().__init__(
@@ -170,7 +178,8 @@ class ViterbiSamplingTokenizer(PythonBackend):
         self.total_vocab_size = self.vocab_size + sum(id >= self.vocab_size for id in self._added_tokens_decoder)
 
     def _update_trie(self, unique_no_split_tokens: list[str] | None = None) -> None:
-        self._added = AddedTokens(self._added_tokens_decoder.items())
+        tokens = self._added_tokens_decoder.items()
+        self._added = AddedTokens((id, token) for id, token in tokens if token.content not in self._own)
 
     def _convert_token_to_id(self, token: str) -> int | None:
         if self._vocabulary is None:
@@ -183,7 +192,8 @@ class ViterbiSamplingTokenizer(PythonBackend):
     def save_vocabulary(self, save_directory: str, filename_prefix: str | None = None) -> tuple[str, ...]:
         """Write the model file, and the module of one line by which AutoTokenizer finds this class."""
         prefix = f"{filename_prefix}-" if filename_prefix else ""
-        model = Path(save_directory, prefix + self.vocab_files_names["vocab_file"])
+        kind = "vocab_file" if self.unigram._model.pipeline is None else "tokenizer_file"
+        model = Path(save_directory, prefix + self.vocab_files_names[kind])
         self.unigram.save(model)
         loader = Path(save_directory, f"{LOADER}.py")
         loader.write_text(f"from {__name__} import ViterbiSamplingTokenizer\n", encoding="utf-8")
@@ -262,6 +272,8 @@ class ViterbiSamplingTokenizer(PythonBackend):
         sampling = self._sampling_of(alpha, seed)
         segment = partial(self._segment, sampling=sampling, with_spans=return_offsets_mapping)
         whole = self.split_special_tokens if split_special_tokens is None else split_special_tokens
+        if whole and self._own:
+            raise ValueError("split_special_tokens: the tokens of a tokenizer.json are always found in the text")
         added = AddedTokens() if whole else self._added
         keys = None if sampling is None else self._keys(firsts, index)
         first = tokens_of_rows(firsts, added, segment, keys, 0)
@@ -270,9 +282,9 @@ class ViterbiSamplingTokenizer(PythonBackend):
             raise ValueError(
                 "return_overflowing_tokens is not offered: encode without truncation and cut the rows into windows"
             )
-        template = self._template(second is not None) if add_special_tokens else Template()
+        template = self._template_of(second is not None) if add_special_tokens else Template()
         if truncation_strategy != TruncationStrategy.DO_NOT_TRUNCATE and max_length is not None:
-            room = max_length - sum(map(len, template))
+            room = max_length - template.special_tokens
             first, second = shortened(first, second, room, truncation_strategy.value, self.truncation_side)
         sequences = joined(first, second, template)
         self._eventual_warn_about_too_long_sequence(longest(sequences.rows), max_length, verbose)
@@ -286,7 +298,7 @@ class ViterbiSamplingTokenizer(PythonBackend):
         }
         columns = {
             name: shaped(values, sequences.rows.offsets, fill, width, padding_side or self.padding_side)
-            for name, (values, fill) in self._values(sequences, first, template).items()
+            for name, (values, fill) in self._values(sequences, template).items()
             if wanted[name]
         }
         if return_length:
@@ -328,32 +340,46 @@ class ViterbiSamplingTokenizer(PythonBackend):
 
     # -- tokens to model inputs --------------------------------------------------------------------
 
-    def _template(self, pair: bool) -> Template:
-        """The special ids around texts, read off what build_inputs_with_special_tokens does with two marks."""
-        marks = [-1], [-2]
-        ids = self.build_inputs_with_special_tokens(marks[0], marks[1] if pair else None)
-        if None in ids:
+    def build_inputs_with_special_tokens(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None
+    ) -> list[int]:
+        """One row: the ids of one text or two, with the special tokens around them."""
+        if self.special_tokens_pattern != "template":
+            return super().build_inputs_with_special_tokens(token_ids_0, token_ids_1)  # type: ignore[no-any-return]
+        template = self._template_of(token_ids_1 is not None)
+        return [*template.prefix, *token_ids_0, *template.middle, *(token_ids_1 or ()), *template.suffix]
+
+    def get_special_tokens_mask(
+        self, token_ids_0: list[int], token_ids_1: list[int] | None = None, already_has_special_tokens: bool = False
+    ) -> list[int]:
+        """1 for the special tokens of a row, 0 for those of texts."""
+        if already_has_special_tokens:
+            return super().get_special_tokens_mask(token_ids_0, token_ids_1, True)  # type: ignore[no-any-return]
+        template = self._template_of(token_ids_1 is not None)
+        prefix, middle, suffix = ([1] * len(part) for part in (template.prefix, template.middle, template.suffix))
+        return [*prefix, *[0] * len(token_ids_0), *middle, *[0] * len(token_ids_1 or ()), *suffix]
+
+    def _template_of(self, pair: bool) -> Template:
+        """The special tokens around one text or two: what the file says, or what PythonBackend does with two marks."""
+        if self.special_tokens_pattern == "template":
+            if self._template is None:
+                raise ValueError("special_tokens_pattern 'template' needs a tokenizer.json with a post-processor")
+            return of_file(self._template, pair)
+        row = self.build_inputs_with_special_tokens([-1], [-2] if pair else None)
+        if None in row:
             raise ValueError(f"special_tokens_pattern {self.special_tokens_pattern!r} needs a token that is not set")
-        first = ids.index(-1)
-        last = ids.index(-2) if pair else first
-        return Template(tuple(ids[:first]), tuple(ids[first + 1 : last]), tuple(ids[last + 1 :]))
+        alone = len(self._template_of(False).suffix) if pair and self.token_type_ids_pattern == "bert_style" else None
+        return of_marks(row, -1, -2 if pair else None, alone)
 
     def _by_default(self, asked: bool | None, name: str) -> bool:
         return name in self.model_input_names if asked is None else asked
 
-    def _values(
-        self, sequences: Sequences, first: Batch, template: Template
-    ) -> dict[str, tuple[npt.NDArray[Any], Any]]:
+    def _values(self, sequences: Sequences, template: Template) -> dict[str, tuple[npt.NDArray[Any], Any]]:
         """Every column that can be asked for: its values, and what fills it up."""
         rows = sequences.rows
-        types = np.zeros(len(rows.ids), np.int64)
-        if self.token_type_ids_pattern == "bert_style" and template.middle:
-            alone = self._template(False)
-            begins = sizes_of(first) + len(alone.prefix) + len(alone.suffix)
-            types[positions(rows.offsets) >= np.repeat(begins, sizes_of(rows))] = 1
         return {
             "input_ids": (rows.ids.astype(np.int64), self.pad_token_id),
-            "token_type_ids": (types, self.pad_token_type_id),
+            "token_type_ids": (sequences.types(template), self.pad_token_type_id),
             "attention_mask": (np.ones(len(rows.ids), np.int64), 0),
             "special_tokens_mask": (sequences.special.astype(np.int64), 1),
             "offset_mapping": (rows.spans if rows.spans is not None else np.zeros((len(rows.ids), 2), np.int32), 0),
