@@ -62,19 +62,19 @@ def load(library: str, model: str) -> dict[str, Any]:
 
 
 def stream(library: str, model: str, text: str) -> dict[str, Any]:
-    """The memory of a loop that encodes 1 GB, a chunk of lines at a time, after each tenth of it."""
+    """The most memory that a loop over 1 GB ever had, a chunk of lines at a time, after each tenth of it."""
     import viterbi_sampling
 
     tokenizer = viterbi_sampling.Tokenizer.from_file(model)
-    done, total, resident = 0, 0, []
+    done, total, peaks = 0, 0, []
     while done < STREAMED:
         with open(text, "rb") as file:
             while (lines := file.readlines(CHUNK)) and done < STREAMED:
                 total += len(tokenizer.encode_batch(lines).ids)
                 done += sum(map(len, lines))
-                while done >= (len(resident) + 1) * STREAMED // 10:
-                    resident.append(memory()["now"])
-    return {**memory(), "resident": resident, "bytes": done, "ids": total}
+                while done >= (len(peaks) + 1) * STREAMED // 10:
+                    peaks.append(memory()["peak"])
+    return {**memory(), "peaks": peaks, "bytes": done, "ids": total}
 
 
 def measure(what: str, library: str, *paths: Path) -> dict[str, Any]:
