@@ -3,6 +3,7 @@ quantities, and the behaviour of those versions as it is documented."""
 
 from __future__ import annotations
 
+import doctest
 import io
 import math
 import multiprocessing
@@ -439,3 +440,10 @@ def test_the_documented_examples() -> None:
         log.append(spm.SentencePieceProcessor(model_proto=model.getvalue()).encode(TEXTS, out_type=str))
         results.append(log)
     assert results[1] == results[0]
+
+
+def test_the_page_on_migrating() -> None:
+    page = Path(__file__).resolve().parent.parent / "docs" / "migrating.md"
+    results = doctest.testfile(str(page), module_relative=False)
+    assert results.attempted >= 12
+    assert results.failed == 0
