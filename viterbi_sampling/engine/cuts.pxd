@@ -2,20 +2,22 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-from viterbi_sampling.engine.utf8 cimport char_length
-
-cdef struct CutTable:
-    const uint8_t* ascii        # 128 * 128 flags: some piece holds these two in a row
-    const uint64_t* pairs       # one bit for each hash value of two characters, for all other pairs
-    int shift                   # 64 - log2(number of bits)
-    const uint64_t* fragments   # 256 * 256 bits, or NULL: some piece holds these two bytes at the border of two characters,
-                                # one of which it holds in part
-    bint spaces_join            # some piece holds a space after another character
-    bint newlines_join          # some piece holds a newline before another character
-
+from viterbi_sampling.engine.utf8 cimport MARK, char_length
 
 cdef enum:
-    FIRST_MARK = 0xF5000000     # the number of the first mark: see utf8.pxd
+    ROW_WORDS = 4               # both rows of a character are a cache line
+    OWN_ROWS = 129              # of each ASCII character, and of the marks
+
+# For pairs of other characters a row of bits each that tells, by a hash value of the other one, what may follow and what
+# may precede. Both have to agree. Rows are chosen by the character alone, so that those of a text's common characters stay
+# in the cache. ASCII characters have rows of their own: where no piece holds a space after, or anything but a newline after
+# a newline, these are empty, and no cut where sums begin anew is hidden. Marks are joined to nothing.
+cdef struct CutTable:
+    const uint8_t* ascii        # 128 * 128 flags: some piece holds these two in a row
+    const uint64_t* rows        # of each character ROW_WORDS of what follows, as many of what precedes
+    int shift                   # 64 - log2(number of rows that are not characters' own)
+    const uint64_t* fragments   # 256 * 256 bits, or NULL: some piece holds these two bytes at the border of two characters,
+                                # one of which it holds in part
 
 
 cdef inline uint32_t character(const uint8_t* text, int size) noexcept nogil:
@@ -35,31 +37,28 @@ cdef inline uint32_t leading(const uint8_t* text, int size) noexcept nogil:
     return (<uint32_t>text[0] << 24 | <uint32_t>text[1] << 16 | <uint32_t>text[2] << 8 | text[3]) >> (32 - 8 * size)
 
 
-cdef inline uint64_t pair_bit(const CutTable* table, uint32_t first, uint32_t second) noexcept nogil:
-    return ((<uint64_t>first << 32 | second) * <uint64_t>0x9E3779B97F4A7C15U) >> table.shift
+cdef inline uint64_t hashed(uint32_t c) noexcept nogil:
+    """A hash value of a character: the upper bits choose its row, the 8 bits from 32 on its place in rows of others."""
+    return c * <uint64_t>0x9E3779B97F4A7C15U
 
 
-cdef inline bint joined(const CutTable* table, uint32_t first, uint32_t second, uint8_t lead) noexcept nogil:
-    """Whether some piece may hold the end of the first and the beginning of the second character; False is certain.
+cdef inline const uint64_t* row_of(const CutTable* table, uint8_t lead, uint64_t hash) noexcept nogil:
+    """The rows of a character with this first byte and hash value."""
+    cdef uint64_t row = (hash >> table.shift) + OWN_ROWS
+    if lead < 0x80:
+        row = lead
+    elif lead >= MARK:
+        row = OWN_ROWS - 1
+    return table.rows + 2 * ROW_WORDS * row
 
-    `lead` is the first byte of the second character.
-    """
-    cdef uint64_t bit
-    if (first | second) < 0x80:
-        return table.ascii[first << 7 | second]
-    # Where sums begin anew a cut must not be hidden.
-    if second == 0x20 and not table.spaces_join:
-        return False
-    if first == 0x0A and not table.newlines_join:
-        return False
-    if first >= FIRST_MARK or second >= FIRST_MARK:
-        return False
-    bit = pair_bit(table, first, second)
-    if table.pairs[bit >> 6] >> (bit & 63) & 1:
-        return True
-    if table.fragments == NULL:
-        return False
-    bit = (first & 0xFF) << 8 | lead
+
+cdef inline int bit_of(const uint64_t* row, uint64_t hash) noexcept nogil:
+    return row[hash >> 38 & (ROW_WORDS - 1)] >> (hash >> 32 & 63) & 1
+
+
+cdef inline int fragment(const CutTable* table, uint8_t last, uint8_t lead) noexcept nogil:
+    """Whether some piece holds two bytes on both sides of the border of two characters, of one of them only a part."""
+    cdef uint32_t bit = last << 8 | lead
     return table.fragments[bit >> 6] >> (bit & 63) & 1
 
 
@@ -131,17 +130,26 @@ cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t si
     bytes can be read after the text.
     """
     cdef int32_t at = start
-    cdef int found = 0, length = char_length(text[at]), i
-    cdef uint32_t first = leading(text + at, length), second
+    cdef int found = 0, length = char_length(text[at]), i, joined
+    cdef uint8_t first = text[at], second
+    cdef uint64_t hash = hashed(leading(text + at, length)), next_hash
+    cdef const uint64_t* row = row_of(table, first, hash)
+    cdef const uint64_t* next_row
     cdef uint64_t letters, spaces, high, inside, others
     at += length
     while at < size and found < wanted:
         second = text[at]
         if (first | second) >= 0x80:
-            length = char_length(text[at])
-            second = leading(text + at, length)
+            length = char_length(second)
+            next_hash = hashed(leading(text + at, length))
+            next_row = row_of(table, second, next_hash)
+            joined = bit_of(row, next_hash) & bit_of(next_row + ROW_WORDS, hash)
+            if table.fragments != NULL:
+                joined |= fragment(table, text[at - 1], second)
             ends[found] = at
-            found += 1 - joined(table, first, second, text[at])
+            found += 1 - joined
+            hash = next_hash
+            row = next_row
             first = second
             at += length
             continue
@@ -162,6 +170,8 @@ cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t si
             found += 1 - table.ascii[text[at + i - 1] << 7 | text[at + i]]
         at += BLOCK_BYTES if inside == ~<uint64_t>0 else lowest(~inside)
         first = text[at - 1]
+        hash = hashed(first)
+        row = row_of(table, first, hash)
     if found < wanted:
         ends[found] = size
         found += 1
@@ -171,5 +181,5 @@ cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t si
 cdef class Cuts:
     cdef CutTable table
     cdef object ascii
-    cdef object pairs
+    cdef object rows
     cdef object fragments

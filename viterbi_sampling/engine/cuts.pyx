@@ -4,8 +4,8 @@ Where no piece holds two characters in a row, no edge passes between them: all p
 the text falls into *words* that can be decided one by one. In English that is before each space and
 around most punctuation, in Chinese every few characters; a model whose pieces cross spaces has few.
 
-The pairs of ASCII characters have a flag each, the others share a bitmap by their hash: a pair that
-is taken for another's only hides a cut. Pieces that begin or end inside a character have one bitmap
+The pairs of ASCII characters have a flag each, the others share rows of bits by their hash values: a
+pair that is taken for another's only hides a cut. Pieces that begin or end inside a character have one bitmap
 more, by the two bytes on both sides of the border to its neighbour.
 """
 
@@ -17,8 +17,12 @@ from viterbi_sampling.engine.utf8 cimport decode, is_trail
 
 cdef enum:
     WANTED = 16
-    FEWEST_BITS = 12
-    MOST_BITS = 22      # half a megabyte: it should stay in the cache
+    FEWEST_ROWS = 3     # these are logarithms
+    MOST_ROWS = 13      # half a megabyte
+
+
+cdef inline void set_bit(uint64_t* row, uint64_t hash) noexcept nogil:
+    row[hash >> 38 & (ROW_WORDS - 1)] |= <uint64_t>1 << (hash >> 32 & 63)
 
 
 cdef class Cuts:
@@ -28,21 +32,23 @@ cdef class Cuts:
         """Piece i of `ids` is text[offsets[i]:offsets[i + 1]]: UTF-8, the first and the last character perhaps in part."""
         cdef Py_ssize_t k
         cdef int64_t at, begin, end
-        cdef int length, bits = FEWEST_BITS
+        cdef int length, rows = FEWEST_ROWS
         cdef uint32_t first, second, codepoint
-        cdef uint64_t bit
+        cdef uint8_t lead = 0
+        cdef uint64_t hash = 0, next_hash, bit
         cdef bint whole
-        while bits < MOST_BITS and (1 << bits) < 4 * text.shape[0]:
-            bits += 1
+        while rows < MOST_ROWS and (64 * ROW_WORDS << rows) < 4 * text.shape[0]:
+            rows += 1
         self.ascii = np.zeros(128 * 128, np.uint8)
-        self.pairs = np.zeros(1 << (bits - 6), np.uint64)
+        self.rows = np.zeros(2 * ROW_WORDS * (OWN_ROWS + (1 << rows) + 1), np.uint64)
         self.fragments = np.zeros(256 * 256 // 64, np.uint64)
         cdef uint8_t[::1] ascii = self.ascii
-        cdef uint64_t[::1] pairs = self.pairs
+        cdef uint64_t[::1] bits = self.rows
+        cdef uint64_t* aligned = <uint64_t*>((<size_t>&bits[0] + 63) & ~<size_t>63)
         cdef uint64_t[::1] fragments = self.fragments
         self.table.ascii = &ascii[0]
-        self.table.pairs = &pairs[0]
-        self.table.shift = 64 - bits
+        self.table.rows = aligned
+        self.table.shift = 64 - rows
         self.table.fragments = NULL
         for k in range(ids.shape[0]):
             begin = at = offsets[ids[k]]
@@ -54,9 +60,8 @@ cdef class Cuts:
             while at < end:
                 length = decode(&text[at], end - at, &codepoint)
                 second = character(&text[at], length)
+                next_hash = hashed(second)
                 if at > begin:
-                    self.table.spaces_join = self.table.spaces_join or second == 0x20
-                    self.table.newlines_join = self.table.newlines_join or (first == 0x0A and second != 0x0A)
                     if not (whole and length):
                         bit = <uint64_t>text[at - 1] << 8 | text[at]
                         fragments[bit >> 6] |= <uint64_t>1 << (bit & 63)
@@ -64,12 +69,14 @@ cdef class Cuts:
                     elif (first | second) < 0x80:
                         ascii[first << 7 | second] = True
                     else:
-                        bit = pair_bit(&self.table, first, second)
-                        pairs[bit >> 6] |= <uint64_t>1 << (bit & 63)
+                        set_bit(aligned + (row_of(&self.table, lead, hash) - aligned), next_hash)
+                        set_bit(aligned + (row_of(&self.table, text[at], next_hash) - aligned) + ROW_WORDS, hash)
                 if not length:
                     break                       # the beginning of a character; or what no text holds
                 whole = True
                 first = second
+                lead = text[at]
+                hash = next_hash
                 at += length
 
     def split(self, text):
