@@ -8,6 +8,10 @@ from libc.string cimport memcpy, memset
 
 import numpy as np
 
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
+
 cdef extern from *:
     """
     // A list of the numbers; those that `shared`, the list of 0, 1, ..., has are taken from it. NULL with an exception.
@@ -127,10 +131,17 @@ def lists(const int32_t[::1] values, const int64_t[::1] offsets):
     cdef Py_ssize_t i
     cdef const int32_t* data = &values[0] if values.shape[0] else NULL
     cdef list result = []
+    cdef bint collecting
     check_bounds(offsets, values.shape[0])
     share(data, values.shape[0])
-    for i in range(offsets.shape[0] - 1):
-        result.append(number_list(shared, data + offsets[i], offsets[i + 1] - offsets[i]))
+    # The garbage collector would look at all these lists again and again while they are made. No Python code runs here.
+    collecting = PyGC_Disable()
+    try:
+        for i in range(offsets.shape[0] - 1):
+            result.append(number_list(shared, data + offsets[i], offsets[i + 1] - offsets[i]))
+    finally:
+        if collecting:
+            PyGC_Enable()
     return result
 
 

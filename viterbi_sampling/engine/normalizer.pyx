@@ -79,7 +79,21 @@ cdef extern from *:
         return 1;
     #endif
     }
+    // Copy one character of three bytes, from U+1000 to U+CFFF, that is not special; 0 where there is no such one. Four
+    // bytes are read and written.
+    static inline int viterbi_sampling_copy_three_bytes(unsigned char* out, const unsigned char* text,
+                                                        const unsigned char* special) {
+        unsigned lead = text[0] - 0xE1u, second = text[1] ^ 0x80u, third = text[2] ^ 0x80u, c;
+        if (lead >= 12 || (second | third) >= 0x40)
+            return 0;
+        c = (lead + 1) << 12 | second << 6 | third;
+        if (special[c >> 3] >> (c & 7) & 1)
+            return 0;
+        std::memcpy(out, text, 4);
+        return 1;
+    }
     """
+    int copy_three_bytes "viterbi_sampling_copy_three_bytes"(uint8_t* out, const uint8_t* text, const uint8_t* special) noexcept nogil
     int copy_printable "viterbi_sampling_copy_printable"(uint8_t* out, const uint8_t* text, uint8_t next, bint single,
                                                          bint* after_space) noexcept nogil
 
@@ -174,6 +188,12 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
                 while at + 8 < size and copy_printable(out.data + (at - run), text + at, text[at + 8] & 0x80,
                                                        rules.remove_extra_whitespaces, &after_space):
                     at += 8
+                begin = at
+                while at + 4 <= size and copy_three_bytes(out.data + (at - run), text + at, rules.special):
+                    at += 3
+                if at > begin:
+                    after_space = False
+                    continue
             byte = text[at]
             if byte < 0x80:
                 if not rules.plain[byte] or (at + 1 < size and text[at + 1] >= 0x80):
