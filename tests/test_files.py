@@ -23,7 +23,7 @@ import xxhash
 from conftest import SAMPLES
 
 from viterbi_sampling import Tokenizer
-from viterbi_sampling.pipelines import reading, writing
+from viterbi_sampling.pipelines import files, reading, writing
 from viterbi_sampling.pipelines.arrow import Tokenize
 from viterbi_sampling.pipelines.files import Place, tokenize_files
 
@@ -267,6 +267,38 @@ def test_an_interrupted_run_is_gone_on_with(
     assert place.rows == len(expected)
     assert done[0].rows > reached.rows > 0, "what was done is not done again"
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("output", OUTPUTS)
+def test_a_chunk_that_is_written_in_part(
+    bundled: Tokenizer, tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the disk is full: the run goes on before that chunk."""
+    INPUTS["c.txt"](tmp_path / "c.txt", TEXTS)
+    monkeypatch.setitem(files.CHECKPOINT_BYTES, writing.format_of(output), 1000)
+    original = writing.Growing.write if output in ("ids.txt", "ids.npy", "ids.bin") else writing.ColumnWriter.write
+    calls = 0
+
+    def fail(self: Any, data: Any) -> None:
+        nonlocal calls
+        calls += 1
+        original(self, data)
+        if calls == 22:
+            raise OSError(28, "No space left on device")
+
+    owner = writing.Growing if original.__qualname__.startswith("Growing") else writing.ColumnWriter
+    monkeypatch.setattr(owner, "write", fail)
+    with pytest.raises(OSError, match="No space left"):
+        tokenize_files([tmp_path / "c.txt"], tmp_path / output, Tokenize(bundled))
+    assert not (tmp_path / output).exists()
+    calls = 100
+    done: list[Place] = []
+    tokenize_files(
+        [tmp_path / "c.txt"], tmp_path / output, Tokenize(bundled), resume=True, progress=lambda at, _: done.append(at)
+    )
+    assert done[0].rows > 2, "it went on where the last note was"
+    assert ids_in(tmp_path / output) == [bundled.encode(text) for text in TEXTS]
 
 
 def test_going_on_needs_the_same_run(bundled: Tokenizer, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from viterbi_sampling.arguments import SAMPLERS
 from viterbi_sampling.cli.lines import write_rows
 from viterbi_sampling.cli.options import Command, check_alpha, end_options, load, spelling_options
 from viterbi_sampling.cli.pieces import spelled, with_ends
-from viterbi_sampling.pipelines import reading
+from viterbi_sampling.pipelines import reading, writing
 from viterbi_sampling.pipelines.arrow import Tokenize
 from viterbi_sampling.pipelines.files import CHECKPOINT_BYTES, Place, tokenize_files
 
@@ -157,6 +157,8 @@ def _write_pieces(options: dict[str, Any], rows: Callable[[list[bytes], int], It
 def _run(tokenizer: Tokenizer, options: dict[str, Any], law: dict[str, Any]) -> None:
     """Do the files, with a progress bar on standard error where that is a terminal."""
     inputs = list(options["inputs"] or ("-",))
+    if options["keep_all"] and (options["write_as"] or writing.format_of(options["output"])) not in writing.COLUMNAR:
+        raise click.UsageError("--keep-all: the output must be a Parquet or an Arrow file")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         job = Tokenize(

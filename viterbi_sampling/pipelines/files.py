@@ -1,6 +1,6 @@
 """Files of texts in, files of token ids out: in bounded memory, on all cores, and to be gone on with after a stop.
 
-One thread reads and writes, the others tokenize: each takes a chunk of a few megabytes, and what
+One thread reads, one writes, the others tokenize: each takes a chunk of a few megabytes, and what
 they give is written in the order of the texts. Until all is done the output lies in a folder
 beside its place, ``.NAME.partial``, with a note on how far it is good; nothing half done ever has
 the output's name.
@@ -30,6 +30,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,10 @@ class Place:
     rows: int = 0
     tokens: int = 0
     first_row: int = 0
+
+    def after(self, file: int, chunk: Chunk, rows: int, tokens: int) -> Place:
+        """The place after a chunk of a file, of which so many rows and tokens were made."""
+        return Place(file, chunk.end, self.rows + rows, self.tokens + tokens, self.first_row + chunk.rows)
 
 
 def tokenize_files(
@@ -106,9 +111,11 @@ class _Run:
         progress: Progress | None,
     ) -> None:
         self.files, self.threads, self.progress = files, threads, progress
+        self.place, self.read, self.unnoted = Place(), 0, 0
+        self.stopped = False
+        self.torn = False  # a chunk is written in part
         self.formats = [_checked(read_as or reading.format_of(path), reading.READERS, "read_as") for path in files]
-        told = writing.FORMATS.get(Path(output).suffix, "lines")
-        self.write_as = _checked(write_as or told, CHECKPOINT_BYTES, "write_as")
+        self.write_as = _checked(write_as or writing.format_of(output), CHECKPOINT_BYTES, "write_as")
         self.columnar = self.write_as in writing.COLUMNAR
         self.job = replace(job, num_threads=1, keep_columns=job.keep_columns if self.columnar else False)
         if not self.columnar:
@@ -131,24 +138,24 @@ class _Run:
         self.note = self.folder / "note.json"
 
     def __call__(self, resume: bool) -> Place:
-        place, state = self._left() if resume else (Place(), None)
+        state = self._left() if resume else None
         if not self.direct:
             if state is None:
                 shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(exist_ok=True)
-        writer = self._writer(state)
+        self.writer = self._writer(state)
         try:
-            place = self._tokenize(writer, place)
-            written = writer.close()
+            self._tokenize()
+            written = self.writer.close()
         except BaseException:
             with contextlib.suppress(Exception):
-                writer.abandon()
+                self.writer.abandon()
             raise
         for file, name in written:
             os.replace(file, name)
         if not self.direct:
             shutil.rmtree(self.folder)
-        return place
+        return self.place
 
     def _writer(self, state: dict[str, Any] | None) -> Writer:
         if self.write_as == "lines":
@@ -162,43 +169,54 @@ class _Run:
 
     # -- the work ------------------------------------------------------------------------------------
 
-    def _tokenize(self, writer: Writer, place: Place) -> Place:
-        """Read, tokenize and write from `place` on; gives the place at the end."""
-        waiting: deque[tuple[int, Chunk, Future[tuple[int, int, Any]]]] = deque()
-        noted, read = 0, 0
+    def _tokenize(self) -> None:
+        """Read, tokenize and write from `place` on.
 
-        def take() -> None:
-            nonlocal place, noted, read
-            file, chunk, future = waiting.popleft()
-            rows, tokens, prepared = future.result()
-            writer.write(prepared)
-            same = file == place.file and chunk.read >= read
-            step = chunk.read - read if same else chunk.read
-            place = Place(file, chunk.end, place.rows + rows, place.tokens + tokens, place.first_row + chunk.rows)
-            read, noted = chunk.read, noted + step
-            if self.progress:
-                self.progress(place, step)
-            if noted >= CHECKPOINT_BYTES[self.write_as]:
-                self._note(writer, place)
-                noted = 0
-
-        with ThreadPoolExecutor(self.threads) as pool:
+        An interrupt comes to this thread only, which reads; so it never tears what the writing
+        thread does for a chunk, and the note says what is in the files.
+        """
+        written: deque[Future[None]] = deque()
+        with ThreadPoolExecutor(self.threads) as tokenizing, ThreadPoolExecutor(1) as scribe:
             try:
-                first_row = place.first_row
-                for file, chunk in self._chunks(place):
-                    waiting.append((file, chunk, pool.submit(self._work, writer, file, chunk, first_row)))
+                first_row = self.place.first_row
+                for file, chunk in self._chunks(self.place):
+                    ids = tokenizing.submit(self._ids, file, chunk, first_row)
+                    written.append(scribe.submit(self._write, file, chunk, ids))
                     first_row += chunk.rows
-                    while len(waiting) > 2 * self.threads or (waiting and waiting[0][2].done()):
-                        take()
-                while waiting:
-                    take()
+                    while len(written) > 2 * self.threads or (written and written[0].done()):
+                        written.popleft().result()
+                while written:
+                    written.popleft().result()
             except BaseException:
-                for _, _, future in waiting:
-                    future.cancel()
-                with contextlib.suppress(Exception):
-                    self._note(writer, place)
+                self.stopped = True
+                tokenizing.shutdown(cancel_futures=True)
+                scribe.shutdown(cancel_futures=True)
+                if not self.torn:
+                    with contextlib.suppress(Exception):
+                        self._note()
                 raise
-        return place
+
+    def _write(self, file: int, chunk: Chunk, ids: Future[tuple[int, int, Any]]) -> None:
+        """Write what was made of a chunk; nothing more once a chunk is missing."""
+        if self.stopped:
+            return
+        try:
+            rows, tokens, prepared = ids.result()
+            self.torn = True
+            self.writer.write(prepared)
+            before, self.place = self.place, self.place.after(file, chunk, rows, tokens)
+            self.torn = False
+            step = chunk.read - (self.read if file == before.file else 0)
+            self.read = chunk.read
+            self.unnoted += step
+            if self.progress:
+                self.progress(self.place, step)
+            if self.unnoted >= CHECKPOINT_BYTES[self.write_as]:
+                self._note()
+                self.unnoted = 0
+        except BaseException:
+            self.stopped = True
+            raise
 
     def _chunks(self, place: Place) -> Iterator[tuple[int, Chunk]]:
         for file in range(place.file, len(self.files)):
@@ -213,14 +231,14 @@ class _Run:
                     raise
                 raise ValueError(f"{self.files[file]}: {error}") from None  # broken compression
 
-    def _work(self, writer: Writer, file: int, chunk: Chunk, first_row: int) -> tuple[int, int, Any]:
+    def _ids(self, file: int, chunk: Chunk, first_row: int) -> tuple[int, int, Any]:
         """(rows, tokens, what the writer takes) of one chunk."""
         try:
             texts, columns = reading.READERS[self.formats[file]].open_chunk(chunk.content, self.columns)
             if self.columnar and columns is not None:
                 table = self.job(columns, first_row=first_row)
                 tokens = table.column(table.schema.names.index(self.job.output)).values
-                return table.num_rows, len(tokens), writer.prepare(table)
+                return table.num_rows, len(tokens), self.writer.prepare(table)
             rows = self.job.texts(columns) if texts is None else rows_of(texts)
             nulls = rows.nulls()
             if nulls is not None and not self.columnar:
@@ -228,49 +246,46 @@ class _Run:
                     f"row {int(nulls.argmax())} of texts is null, which only Parquet and Arrow files can hold"
                 )
             ids = self.job.segment(rows, columns=columns, first_row=first_row)
-            return len(ids), len(ids.ids), writer.prepare(self.job.batch(ids) if self.columnar else ids)
+            return len(ids), len(ids.ids), self.writer.prepare(self.job.batch(ids) if self.columnar else ids)
         except (ValueError, TypeError) as error:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{self.files[file]}, rows counted from {first_row}: {error}") from None
 
     # -- the note on how far the output is good ---------------------------------------------------------
 
-    def _note(self, writer: Writer, place: Place) -> None:
+    def _note(self) -> None:
         if self.direct:
             return
-        note = {"run": self._identity(), "place": asdict(place), "writer": writer.checkpoint()}
+        note = {"run": self._identity, "place": asdict(self.place), "writer": self.writer.checkpoint()}
         new = self.note.with_suffix(".new")
         new.write_text(json.dumps(note), encoding="utf-8")
         os.replace(new, self.note)
 
-    def _left(self) -> tuple[Place, dict[str, Any] | None]:
-        """What an interrupted run left, if it left anything."""
+    def _left(self) -> dict[str, Any] | None:
+        """Go to the place that an interrupted run reached, if there was one; gives the state of its writer."""
         if self.direct or not self.note.exists():
-            return Place(), None
+            return None
         note = json.loads(self.note.read_text(encoding="utf-8"))
-        for name, value in self._identity().items():
-            if note["run"].get(name) != value:
-                raise ValueError(
-                    f"{self.folder} was left by a run with another {name}: {note['run'].get(name)!r}, now {value!r}"
-                )
-        return Place(**note["place"]), note["writer"]
+        for name, now in json.loads(json.dumps(self._identity)).items():
+            then = note["run"].get(name)
+            if then != now:
+                raise ValueError(f"{self.folder} was left by a run with another {name}: {then!r}, now {now!r}")
+        self.place = Place(**note["place"])
+        return note["writer"]  # type: ignore[no-any-return]
 
+    @cached_property
     def _identity(self) -> dict[str, Any]:
         """What must be the same for a run to go on with another's output."""
         settings = {field.name: getattr(self.job, field.name) for field in fields(self.job)}
         del settings["num_threads"], settings["tokenizer"]
         stats = [(path, os.stat(path)) for path in self.files if path != reading.STANDARD_INPUT]
-        return json.loads(  # type: ignore[no-any-return]
-            json.dumps(
-                {
-                    "model": hashlib.sha256(pickle.dumps(self.job.loaded)).hexdigest(),
-                    **settings,
-                    "write_as": self.write_as,
-                    "formats": self.formats,
-                    "inputs": [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats],
-                }
-            )
-        )
+        return {
+            "model": hashlib.sha256(pickle.dumps(self.job.loaded)).hexdigest(),
+            **settings,
+            "write_as": self.write_as,
+            "formats": self.formats,
+            "inputs": [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats],
+        }
 
 
 def _checked(name: str, known: Any, argument: str) -> str:

@@ -30,6 +30,15 @@ ROW_GROUP_BYTES = 1 << 26
 NPY_HEADER = 128
 
 
+def format_of(name: str) -> str:
+    """The format that the name of an output tells.
+
+    >>> format_of("ids.npy"), format_of("-")
+    ('npy', 'lines')
+    """
+    return FORMATS.get(Path(name).suffix, "lines")
+
+
 class Written(NamedTuple):
     """A file and the name it gets at the end."""
 
