@@ -26,7 +26,7 @@ def draw_svg(comparison: Comparison, path: Path) -> None:
         raise ImportError("drawing needs matplotlib: pip install 'viterbi-sampling[plot]'") from None
     works = [work for work in WORKS if comparison.of(work)]
     heights = [len(comparison.of(work)) + 1.2 for work in works]
-    with matplotlib.rc_context({"svg.hashsalt": "viterbi_sampling", "font.size": 8}):
+    with matplotlib.rc_context({"svg.hashsalt": "viterbi_sampling", "svg.fonttype": "none", "font.size": 8}):
         figure = Figure(figsize=(9, 0.26 * sum(heights) + 0.6), layout="constrained")
         all_axes = figure.subplots(max(1, len(works)), squeeze=False, height_ratios=heights or None)[:, 0]
         for work, axes in zip(works, all_axes, strict=False):
