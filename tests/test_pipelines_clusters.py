@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import fields, replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
-from conftest import optional
+from click.testing import CliRunner
 from watched import Watched
 
 from viterbi_sampling import Tokenizer
@@ -59,30 +58,7 @@ def in_order(rows: pa.Table) -> list[dict[str, Any]]:
     return sorted(rows.to_pylist(), key=lambda row: row["doc"])  # type: ignore[no-any-return]
 
 
-@pytest.fixture(scope="module")
-def workers_find_the_tests() -> Iterator[None]:
-    path = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), path]))
-    yield
-    if path is None:
-        del os.environ["PYTHONPATH"]
-    else:
-        os.environ["PYTHONPATH"] = path
-
-
 # -- Ray ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def ray(workers_find_the_tests: None) -> Iterator[Any]:
-    ray = optional("ray")
-    optional("ray.data")
-    # two workers, and cores left for reading: without them Ray would wait for ever
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    yield ray
-    ray.shutdown()
 
 
 def rows_of_ray(ray: Any, dataset: Any) -> pa.Table:
@@ -116,23 +92,6 @@ def test_ray_with_other_blocks_and_jobs(ray: Any, jobs: list[Tokenize], table: p
 # -- Spark -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def spark(workers_find_the_tests: None) -> Iterator[Any]:
-    sql = optional("pyspark.sql")
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    session = (
-        sql.SparkSession.builder.master("local[2,4]")  # two cores, four attempts a task
-        .config("spark.ui.enabled", "false")
-        .config("spark.driver.bindAddress", "127.0.0.1")
-        .config("spark.driver.host", "127.0.0.1")
-        .config("spark.log.level", "OFF")
-        .getOrCreate()
-    )
-    yield session
-    session.stop()
-    del os.environ["PYSPARK_PYTHON"]
-
-
 def test_spark_gives_the_same_rows_in_any_partitions(
     spark: Any, jobs: list[Tokenize], table: pa.Table, folder: str
 ) -> None:
@@ -157,6 +116,26 @@ def test_spark_gives_the_same_rows_after_a_lost_worker(
     received.pop(os.getpid(), None)
     assert len(received) < 12, received
     assert set(received.values()) == {1}, received
+
+
+# -- commands ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("engine", ["ray", "spark"])
+def test_commands(
+    engine: str, request: pytest.FixtureRequest, jobs: list[Tokenize], table: pa.Table, folder: str, tmp_path: Path
+) -> None:
+    request.getfixturevalue(engine)
+    main = importlib.import_module(f"viterbi_sampling.pipelines.{engine}").main
+    target = str(tmp_path / "ids")
+    words = f"{folder} {target} --keep doc --alpha 0.2 --seed 3 --epoch 2 -n 2 --index doc"
+    result = CliRunner().invoke(main, words.split(), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    job = replace(jobs[1], keep_columns=["doc"], with_length=False, output="ids")
+    assert in_order(pa.parquet.read_table(target)) == in_order(job(table))
+    result = CliRunner().invoke(main, [folder, target, "--alpha", "0.2"])
+    assert result.exit_code == 2
+    assert "need an index" in result.output
 
 
 # -- keys --------------------------------------------------------------------------------------------

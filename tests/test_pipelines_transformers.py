@@ -229,6 +229,8 @@ def test_auto_tokenizer_loads_what_was_saved(both: tuple[Any, Any], tmp_path: Pa
     assert type(loaded) is type(ours)
     assert loaded(text, text) == ours(text, text)
     assert len(loaded) == len(ours)
+    if "T5" not in type(both[1]).__name__:
+        return
     script = f"""
 import transformers
 tokenizer = transformers.AutoTokenizer.from_pretrained({str(tmp_path)!r}, trust_remote_code=True)

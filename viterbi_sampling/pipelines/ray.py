@@ -1,12 +1,19 @@
-"""Ray Data: a job of `arrow.Tokenize` on every block of a data set, in long-lived workers that load the model once."""
+"""Ray Data: a job of `arrow.Tokenize` on every block of a data set, in long-lived workers that load the model once.
+
+As a command, on this machine or, with ``--address``, on a cluster::
+
+    python -m viterbi_sampling.pipelines.ray SOURCE TARGET -m spiece.model --workers 8 --alpha 0.2 --index doc
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
 
+import click
+
 from viterbi_sampling.pipelines.arrow import Tokenize
-from viterbi_sampling.pipelines.partitions import checked
+from viterbi_sampling.pipelines.partitions import checked, command
 
 
 class Worker:
@@ -49,3 +56,22 @@ def tokenize(dataset: Any, job: Tokenize, **options: Any) -> Any:
         job = replace(job, num_threads=max(1, int(options.get("num_cpus") or 1)))
     options = {"batch_size": 4096, "concurrency": 1} | options
     return dataset.map_batches(Worker, fn_constructor_args=(ray.put(job),), batch_format="pyarrow", **options)
+
+
+def run(source: str, target: str, job: Tokenize, address: str | None, workers: int) -> None:
+    """Tokenize the Parquet files of SOURCE into those of TARGET, with Ray Data."""
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(address=address)
+    tokenize(ray.data.read_parquet(source), job, concurrency=workers).write_parquet(target)
+
+
+main = command(run)
+main.params += [
+    click.Option(["--address"], help="That of a cluster; by default Ray is started on this machine."),
+    click.Option(["--workers"], type=click.IntRange(1), default=1, show_default=True, help="One core each."),
+]
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,9 @@
-"""Spark: a job of `arrow.Tokenize` on every partition of a data frame, through ``mapInArrow``."""
+"""Spark: a job of `arrow.Tokenize` on every partition of a data frame, through ``mapInArrow``.
+
+As a command, on this machine or, with ``--master``, on a cluster::
+
+    python -m viterbi_sampling.pipelines.spark SOURCE TARGET -m spiece.model --alpha 0.2 --index doc
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+import click
+
 from viterbi_sampling.pipelines.arrow import Tokenize, pyarrow
-from viterbi_sampling.pipelines.partitions import checked
+from viterbi_sampling.pipelines.partitions import checked, command
 
 pa = pyarrow()
 
@@ -58,3 +65,18 @@ def plain(schema: Any) -> Any:
             for field in schema
         ]
     )
+
+
+def run(source: str, target: str, job: Tokenize, master: str | None) -> None:
+    """Tokenize the Parquet files of SOURCE into those of TARGET, with Spark."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder if master is None else SparkSession.builder.master(master)
+    tokenize(builder.getOrCreate().read.parquet(source), job).write.parquet(target)
+
+
+main = command(run)
+main.params += [click.Option(["--master"], help="That of a cluster; by default this machine.")]
+
+if __name__ == "__main__":
+    main()
