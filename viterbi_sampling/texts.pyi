@@ -9,6 +9,9 @@ from viterbi_sampling.engine.rows import Rows
 
 def rows_of(texts: tuple[Any, ...]) -> Rows: ...
 def encode(encoder: Encoder, text: str | bytes, prefix_id: int = -1, suffix_id: int = -1) -> list[int] | None: ...
+def encode_array(
+    encoder: Encoder, text: str | bytes, prefix_id: int = -1, suffix_id: int = -1
+) -> npt.NDArray[np.int32] | None: ...
 def sample(
     encoder: Encoder,
     text: str | bytes,

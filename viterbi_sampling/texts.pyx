@@ -84,6 +84,24 @@ def encode(Encoder encoder not None, text, int32_t prefix_id=-1, int32_t suffix_
     return ids_of_one(encoder, &job, VITERBI_KEY, data, size)
 
 
+def encode_array(Encoder encoder not None, text, int32_t prefix_id=-1, int32_t suffix_id=-1):
+    """What `encode` gives, as an int32 array that cannot be written to."""
+    cdef Job job
+    cdef Py_ssize_t size
+    cdef Workspace space
+    cdef const uint8_t* data = utf8_of(text, &size)
+    if size > LONG_TEXT:
+        return None
+    memset(&job, 0, sizeof(Job))
+    job.algorithm = VITERBI
+    job.prefix_id = prefix_id
+    job.suffix_id = suffix_id
+    space = decide_text(encoder, &job, VITERBI_KEY, data, size, NULL)
+    ids = (<const char*>space.tokens.ids.data)[:space.tokens.ids.size * sizeof(int32_t)]
+    encoder.give_back(VITERBI_KEY, space)
+    return np.frombuffer(ids, np.int32)
+
+
 def sample(Encoder encoder not None, text, str algorithm, int number, double alpha, weights, uint64_t seed, uint64_t index,
            uint64_t draw, int32_t prefix_id=-1, int32_t suffix_id=-1):
     """The ids of a random segmentation of one text, as `encode`. `number` is that of the algorithm."""

@@ -60,6 +60,8 @@ cdef extern from *:
                 return NULL;
             }
             PyTuple_SET_ITEM(PyList_GET_ITEM(list, i / 2), i % 2, number);
+            if (i % 2)      // numbers make no cycles: the collector would find that out for each pair, which takes longer
+                PyObject_GC_UnTrack(PyList_GET_ITEM(list, i / 2));
         }
         return list;
     }

@@ -4,10 +4,12 @@ Pieces are joined, U+2581 becomes a space, the space that the normalizer put in 
 pieces vanish, runs of byte pieces become characters (a byte that belongs to none becomes U+FFFD).
 """
 
+from cpython.list cimport PyList_GET_ITEM
+from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
-from libc.stdlib cimport free
-from libc.string cimport memcpy
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.buffer cimport Bytes, reserve_bytes
 from viterbi_sampling.engine.utf8 cimport decode
@@ -90,7 +92,8 @@ cdef class Decoder:
             for row in range(bounds.shape[0] - 1):
                 out.size = 0
                 with nogil:
-                    fits = self.decode_row(ids, bounds[row], bounds[row + 1], &queue, &out)
+                    fits = self.decode_row(&ids[0] + bounds[row] if bounds[row] < bounds[row + 1] else NULL,
+                                           bounds[row + 1] - bounds[row], &queue, &out)
                 if not fits:
                     raise MemoryError()
                 texts.append(PyUnicode_DecodeUTF8(<const char*>out.data, out.size, errors) if out.size else "")
@@ -99,15 +102,44 @@ cdef class Decoder:
             free(queue.data)
         return texts
 
-    cdef bint decode_row(self, const int32_t[::1] ids, int64_t first, int64_t last, Bytes* queue,
-                         Bytes* out) noexcept nogil:
+    def decode_list(self, list ids not None):
+        """The text of a list of ids; None where one of them is no int from 0 to the last id of the vocabulary."""
+        cdef Bytes out, queue
+        cdef Py_ssize_t i, count = len(ids)
+        cdef int64_t pieces = self.offsets.shape[0] - 1
+        cdef long number
+        cdef int overflow
+        cdef int32_t* numbers = <int32_t*>malloc((count + 1) * sizeof(int32_t))
+        cdef bint fits
+        memset(&out, 0, sizeof(Bytes))
+        memset(&queue, 0, sizeof(Bytes))
+        if numbers == NULL:
+            raise MemoryError()
+        try:
+            for i in range(count):      # none of this runs any code of Python, which might change the list
+                if not PyLong_CheckExact(<object>PyList_GET_ITEM(ids, i)):
+                    return None
+                number = PyLong_AsLongAndOverflow(<object>PyList_GET_ITEM(ids, i), &overflow)
+                if overflow or not 0 <= number < pieces:
+                    return None
+                numbers[i] = <int32_t>number
+            fits = self.decode_row(numbers, count, &queue, &out)
+            if not fits:
+                raise MemoryError()
+            return PyUnicode_DecodeUTF8(<const char*>out.data, out.size, NULL) if out.size else ""
+        finally:
+            free(numbers)
+            free(out.data)
+            free(queue.data)
+
+    cdef bint decode_row(self, const int32_t* ids, int64_t count, Bytes* queue, Bytes* out) noexcept nogil:
         cdef int64_t i, begin, end
         cdef int32_t id
         cdef uint8_t kind
         cdef bint at_start = True, stripped
         cdef const uint8_t* surface = self.surface
         cdef size_t surface_size = self.surface_size
-        for i in range(first, last):
+        for i in range(count):
             id = ids[i]
             kind = self.kinds[id] & 7
             if kind == BYTE:

@@ -13,8 +13,9 @@ from typing import Any
 from viterbi_sampling.compat.sentencepiece.arguments import ReturnType
 from viterbi_sampling.compat.sentencepiece.options import Finish
 from viterbi_sampling.compat.sentencepiece.results import array_of
+from viterbi_sampling.compat.sentencepiece.serialized import serialize_tokens
 from viterbi_sampling.compat.sentencepiece.unigram import Law, Unigram
-from viterbi_sampling.texts import annotate, encode
+from viterbi_sampling.texts import annotate, encode, encode_array
 
 Plan = Callable[[Any], Any]
 """From a text to a result; None where the text is one for the long way. TypeError for what is no text."""
@@ -55,6 +56,8 @@ def plan_of(unigram: Unigram, return_type: ReturnType, finish: Finish, law: Law)
             return None if found is None else strings.pieces(found, as_bytes)
 
         return pieces
+    if return_type == "numpy" and not law and not finish.reverse:
+        return partial(encode_array, encoder, prefix_id=begin, suffix_id=end)
     if return_type == "numpy":
 
         def array(text: Any) -> Any:
@@ -69,4 +72,14 @@ def plan_of(unigram: Unigram, return_type: ReturnType, finish: Finish, law: Law)
             return None if found is None else {"ids": found[0], "pieces": found[1], "offsets": found[2]}
 
         return mapping
+    if return_type == "serialized_proto" and not law:
+
+        def message(text: Any) -> bytes | None:
+            data = text.encode("utf-8") if isinstance(text, str) else text
+            found: Any = annotate(encoder, strings, data, True)
+            if found is None:
+                return None
+            return serialize_tokens(data, found[0], found[1], found[2], unigram.values_of_bytes)
+
+        return message
     return None

@@ -12,3 +12,10 @@ def serialize(
     unknown: list[bytes],
     byte_values: npt.NDArray[np.int16],
 ) -> list[bytes]: ...
+def serialize_tokens(
+    text: bytes,
+    ids: list[int],
+    pieces: list[bytes],
+    spans: list[tuple[int, int]],
+    byte_values: npt.NDArray[np.int16],
+) -> bytes: ...

@@ -76,6 +76,44 @@ cdef inline int following_bytes(uint8_t first) noexcept nogil:
     return 0 if first < 0xC0 else 1 if first < 0xE0 else 2 if first < 0xF0 else 3
 
 
+cdef bytes message_of(Bytes* out, bytes text, list ids, list pieces, list spans, const int16_t[::1] byte_values):
+    cdef const uint8_t* data = <const uint8_t*>PyBytes_AS_STRING(text)
+    cdef Py_ssize_t k
+    cdef int64_t id, begin, end, length = PyBytes_GET_SIZE(text)
+    cdef int following = 0
+    cdef bytes piece
+    if not reserve_bytes(out, length + MOST_OVERHEAD):
+        raise MemoryError()
+    put_string(out, TEXT_TAG, data, length)
+    for k in range(len(ids)):
+        id = ids[k]
+        piece = pieces[k]
+        begin, end = spans[k]
+        if not 0 <= begin <= end <= length or not 0 <= id <= 0xFFFFFFFF:
+            raise ValueError(f"token {k} has id {id} and span {begin} to {end}, in a text of {length} bytes")
+        if id < byte_values.shape[0] and byte_values[id] >= 0:
+            following = following - 1 if following else following_bytes(<uint8_t>byte_values[id])
+        else:
+            following = 0
+        if not put_piece(out, <const uint8_t*>PyBytes_AS_STRING(piece), PyBytes_GET_SIZE(piece), id, data,
+                         <int32_t>begin, <int32_t>end, following == 0):
+            raise MemoryError()
+    return out.data[:out.size]
+
+
+def serialize_tokens(bytes text not None, list ids not None, list pieces not None, list spans not None,
+                     const int16_t[::1] byte_values not None):
+    """The message of one text, from lists of its tokens' ids, pieces in UTF-8, and (begin, end) in bytes."""
+    cdef Bytes out
+    if not len(ids) == len(pieces) == len(spans):
+        raise ValueError(f"{len(ids)} ids, {len(pieces)} pieces and {len(spans)} spans do not fit each other")
+    memset(&out, 0, sizeof(Bytes))
+    try:
+        return message_of(&out, text, ids, pieces, spans, byte_values)
+    finally:
+        free(out.data)
+
+
 def serialize(PieceStrings strings not None, list texts not None, const int32_t[::1] ids not None,
               const int64_t[::1] offsets not None, const int32_t[:, ::1] spans not None, list unknown not None,
               const int16_t[::1] byte_values not None):

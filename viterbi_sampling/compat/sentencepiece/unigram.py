@@ -13,6 +13,7 @@ from viterbi_sampling.compat.sentencepiece.protos import SentencePiece, Sentence
 from viterbi_sampling.compat.sentencepiece.randomness import ROWS
 from viterbi_sampling.compat.sentencepiece.serialized import serialize
 from viterbi_sampling.engine.arrays import lists, pairs
+from viterbi_sampling.engine.decoder import Decoder
 from viterbi_sampling.engine.driver import ALGORITHMS, run
 from viterbi_sampling.engine.kbest import nbest
 from viterbi_sampling.engine.pieces import PieceStrings
@@ -43,15 +44,18 @@ class Unigram:
         self.model = model
         self.tokenizer = Tokenizer(model)
         self.encoder = self.tokenizer._encoder
+        decoder = self.tokenizer._decoder
+        assert isinstance(decoder, Decoder)  # those of other formats are none
+        self.decoder = decoder
         self.unknown_id = -1 if self.tokenizer.unk_id is None else self.tokenizer.unk_id
         pieces = model.pieces
         self.strings = PieceStrings(pieces.text, pieces.offsets, -1 if model.byte_fallback else self.unknown_id)
         self.scores = pieces.scores.data  # indexed, they give Python numbers at once
         self.types = pieces.types.data
         self.byte_values = {int(id): value for value, id in enumerate(model.byte_pieces()) if id >= 0}
-        self._values = np.full(len(pieces), -1, np.int16)
+        self.values_of_bytes = np.full(len(pieces), -1, np.int16)
         for id, value in self.byte_values.items():
-            self._values[id] = value
+            self.values_of_bytes[id] = value
 
     # -- vocabulary --------------------------------------------------------------------------------
 
@@ -159,7 +163,7 @@ class Unigram:
         """The message of each text in wire format."""
         unknown: list[bytes] = []
         ids, offsets, spans = self._run(texts, law, threads, with_spans=True, unknown=unknown)
-        return serialize(self.strings, list(texts), ids, offsets, spans, unknown, self._values)
+        return serialize(self.strings, list(texts), ids, offsets, spans, unknown, self.values_of_bytes)
 
     def tokens(self, texts: Sequence[bytes], law: Law, threads: int, draws: int = 1, **options: Any) -> list[Tokens]:
         """All that is known of the segmentations, row i·draws + j being draw j of text i."""

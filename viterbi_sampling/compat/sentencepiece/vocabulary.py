@@ -66,27 +66,32 @@ class Vocabulary(State):
 
     def GetScore(self, id: Any) -> Any:
         """The score (log-probability) of an id, or of each of several; IndexError where there is none."""
+        if type(id) is int and self._model is not None and 0 <= id < len(self._model.scores):
+            return self._model.scores[id]
         return self._of_ids("GetScore", id, lambda unigram, i: unigram.scores[i])
 
     def IsUnknown(self, id: Any) -> Any:
         """Whether an id, or each of several, is the unknown piece's; IndexError where there is none."""
-        return self._of_ids("IsUnknown", id, lambda unigram, i: unigram.types[i] == UNKNOWN)
+        return self._of_type("IsUnknown", UNKNOWN, id)
 
     def IsControl(self, id: Any) -> Any:
         """Whether an id, or each of several, is a control piece's; IndexError where there is none."""
-        return self._of_ids("IsControl", id, lambda unigram, i: unigram.types[i] == CONTROL)
+        return self._of_type("IsControl", CONTROL, id)
 
     def IsUnused(self, id: Any) -> Any:
         """Whether an id, or each of several, is an unused piece's; IndexError where there is none."""
-        return self._of_ids("IsUnused", id, lambda unigram, i: unigram.types[i] == UNUSED)
+        return self._of_type("IsUnused", UNUSED, id)
 
     def IsByte(self, id: Any) -> Any:
         """Whether an id, or each of several, is a byte piece's; IndexError where there is none."""
-        return self._of_ids("IsByte", id, lambda unigram, i: unigram.types[i] == BYTE)
+        return self._of_type("IsByte", BYTE, id)
+
+    def _of_type(self, name: str, kind: int, id: Any) -> Any:
+        if type(id) is int and self._model is not None and 0 <= id < len(self._model.types):
+            return self._model.types[id] == kind
+        return self._of_ids(name, id, lambda unigram, i: unigram.types[i] == kind)
 
     def _of_ids(self, name: str, id: Any, look_up: Callable[[Unigram, int], Any]) -> Any:
-        if type(id) is int and self._model is not None and 0 <= id < len(self._model.strings):
-            return look_up(self._model, id)
         if self._library is not None:
             return getattr(self._library, name)(id)
         single = hasattr(type(id), "__index__") and getattr(id, "ndim", 0) == 0
