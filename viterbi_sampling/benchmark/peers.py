@@ -61,7 +61,10 @@ class ModelFile:
         try:
             return formats.write(self.tokenizer._model, format)
         except (ModelError, ValueError) as error:
-            raise Unable(f"reads no {self.format} model, and as {format} it cannot be written: {error}") from None
+            other = "; a tokenizer.json of the same model can be given" if format == "huggingface" else ""
+            raise Unable(
+                f"reads no {self.format} model, and as {format} it cannot be written: {error}{other}"
+            ) from None
 
     def tokenizer_json(self) -> str:
         """The tokenizer.json without what it does around a text."""
