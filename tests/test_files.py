@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -20,7 +22,7 @@ import pyarrow.csv
 import pyarrow.parquet
 import pytest
 import xxhash
-from conftest import SAMPLES
+from conftest import ROOT, SAMPLES
 
 from viterbi_sampling import Tokenizer
 from viterbi_sampling.pipelines import files, reading, writing
@@ -390,6 +392,27 @@ def test_interrupt_on_the_command_line(bundled: Tokenizer, tmp_path: Path) -> No
     assert ids_in(tmp_path / "i.npy") == bundled.sample_batch(texts, alpha=0.1, seed=3).to_list()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
+def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
+    import fcntl
+    import pty
+    import termios
+
+    INPUTS["c.txt.gz"](tmp_path / "c.txt.gz", TEXTS * 40)
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
+    command = [sys.executable, "-m", "viterbi_sampling", "encode", "c.txt.gz", "-o", "ids.npy"]
+    process = subprocess.Popen(command, stderr=terminal, cwd=tmp_path, env=os.environ | {"TQDM_MININTERVAL": "0"})
+    os.close(terminal)
+    shown = b""
+    with contextlib.suppress(OSError):  # what Linux says when the other end is closed
+        while data := os.read(main, 4096):
+            shown += data
+    os.close(main)
+    assert process.wait() == 0
+    assert re.search(rb"B/s, [0-9.]+k tokens", shown), shown
+
+
 MEASURED = """
 import resource, sys
 from viterbi_sampling import Tokenizer
@@ -495,3 +518,16 @@ def test_the_command_line(bundled: Tokenizer, tmp_path: Path) -> None:
     assert expected.log_probs is not None
     assert result["log_prob"].to_pylist() == expected.log_probs.tolist()
     assert result.schema.names == ["doc", "ids", "offsets", "log_prob", "length"]
+
+
+def test_the_commands_of_the_page(bundled: Tokenizer, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "pipelines.md").read_text(encoding="utf-8")
+    commands = page.split("\n## Files\n")[1].split("```sh\n")[1].split("```")[0].splitlines()
+    write_parquet(tmp_path / "corpus.parquet", TEXTS)
+    (tmp_path / "corpus").mkdir()
+    INPUTS["c.jsonl.zst"](tmp_path / "corpus" / "c.jsonl.zst", TEXTS)
+    for command in commands:
+        subprocess.run([sys.executable, "-m", *command.replace("-", "_", 1).split()], check=True, cwd=tmp_path)
+    assert ids_in(tmp_path / "ids.parquet") == [bundled.encode(text) for text in TEXTS]
+    sampled = bundled.sample_batch(TEXTS, alpha=0.2, seed=1, draw=1, add_eos=True)
+    assert ids_in(tmp_path / "epoch1.bin") == sampled.to_list()

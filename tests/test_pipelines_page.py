@@ -25,7 +25,7 @@ ENGINES = {"Ray Data": "ray", "Spark": "spark"}
 
 
 def test_every_part_has_an_example() -> None:
-    assert set(EXAMPLES) == {*LIBRARIES, "Arrow", "Polars", "pandas"}
+    assert set(EXAMPLES) == {*LIBRARIES, "Arrow", "Files", "Polars", "pandas"}
     assert all(len(codes) == 1 and codes[0].count("\n") < 20 for codes in EXAMPLES.values())
 
 
