@@ -22,6 +22,8 @@ MODULES = (
     "engine.trie",
     "engine.nfc",
     "engine.normalizer",
+    "engine.clusters",
+    "engine.forms",
     "engine.pipeline",
     "engine.rows",
     "engine.hashing",

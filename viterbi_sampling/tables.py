@@ -12,6 +12,7 @@ from viterbi_sampling.engine.normalizer import Normalizer
 from viterbi_sampling.engine.pipeline import Verbatim
 from viterbi_sampling.errors import ModelError
 from viterbi_sampling.model import SPACE, Model, PieceType
+from viterbi_sampling.steps.compiled import compiled
 from viterbi_sampling.steps.decoders import PipelineDecoder
 from viterbi_sampling.steps.tables import pipeline_encoder
 
@@ -19,7 +20,7 @@ from viterbi_sampling.steps.tables import pipeline_encoder
 def encoder_of(model: Model) -> Encoder:
     """The engine's tables for a model."""
     if model.pipeline is not None:
-        return pipeline_encoder(model, model.pipeline, Verbatim())
+        return pipeline_encoder(model, model.pipeline, compiled(model.pipeline) or Verbatim())
     pieces = model.pieces
     rules = model.normalizer
     text = np.frombuffer(pieces.text, np.uint8)

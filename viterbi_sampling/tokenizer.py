@@ -68,7 +68,7 @@ class Tokenizer:
         self._model = model
         self._encoder = encoder_of(model)
         self._decoder, self._denormalize = decoder_of(model)
-        self._pipeline = None if model.pipeline is None else PipelineTexts(model.pipeline, python=True)
+        self._pipeline = None if model.pipeline is None else PipelineTexts(model.pipeline, self._encoder.is_verbatim())
         self._weights: OrderedDict[float, WeightTable] = OrderedDict()
         self._lock = threading.Lock()
         self._ids: dict[str | bytes, int] | None = None

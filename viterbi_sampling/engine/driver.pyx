@@ -464,6 +464,7 @@ cdef class Worker:
         """The same with the origins of a pipeline: a begin and an end for each byte."""
         cdef const uint8_t* text = self.rows.data[row]
         cdef int32_t size = <int32_t>self.rows.sizes[row], position = 0, characters = 0
+        cdef int32_t begin, end_of, last_begin = -1, last_end = -1
         cdef int32_t* span = end - 2
         if first == end:
             return
@@ -480,8 +481,17 @@ cdef class Worker:
             else:
                 span[0] = span[1] = 0 if span[0] == 0 else size
             if self.rows.in_characters[row] and (span[0] < size or span[0] == span[1]):
-                span[0] = in_characters(text, span[0], &position, &characters)
-                span[1] = in_characters(text, span[1], &position, &characters)
+                begin = span[0]
+                end_of = span[1]
+                if span > first and begin == last_begin and end_of == last_end:
+                    # The bytes of a run: to count back and forth for each would be quadratic.
+                    span[0] = (span - 2)[0]
+                    span[1] = (span - 1)[0]
+                else:
+                    span[0] = in_characters(text, begin, &position, &characters)
+                    span[1] = in_characters(text, end_of, &position, &characters)
+                last_begin = begin
+                last_end = end_of
             span += 2
 
 

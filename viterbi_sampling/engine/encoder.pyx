@@ -15,6 +15,7 @@ from viterbi_sampling.engine.tokens cimport Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, Trie
 from viterbi_sampling.engine.workspace cimport Workspace
 
+from viterbi_sampling.engine.pipeline import Verbatim
 from viterbi_sampling.engine.weights import edge_weights
 
 cdef enum:
@@ -142,6 +143,10 @@ cdef class Encoder:
     def normalize(self, const uint8_t[::1] text):
         """The normalized text as bytes, spaces as the model spells them."""
         return self.normalizer.normalize(text)
+
+    def is_verbatim(self):
+        """Whether the texts that the engine gets must be prepared already: it has not all steps of the pipeline."""
+        return isinstance(self.normalizer, Verbatim)
 
     def visible(self, bytes text):
         """A normalized text as others spell it: U+2581 for the spaces of a model that escapes them."""

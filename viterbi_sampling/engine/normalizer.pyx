@@ -16,6 +16,7 @@ from libc.stdlib cimport free
 import numpy as np
 
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
+from viterbi_sampling.engine.charsmap cimport unit_has_leaf, unit_label, unit_offset
 from viterbi_sampling.engine.nfc cimport compose
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, Trie, step
 from viterbi_sampling.engine.utf8 cimport decode
@@ -30,20 +31,6 @@ cdef enum:
     PRINTABLE = 255             # the flag that says that all printable ASCII characters are plain
 
 cdef const uint8_t* REPLACEMENT_CHARACTER = b"\xef\xbf\xbd"
-
-
-# The units of a Darts double array, each 32 bits.
-
-cdef inline uint32_t unit_offset(uint32_t unit) noexcept nogil:
-    return (unit >> 10) << ((unit & 0x200) >> 6)
-
-
-cdef inline uint32_t unit_label(uint32_t unit) noexcept nogil:
-    return unit & <uint32_t>0x800000FFU    # above 0xFF for a leaf, which holds a value
-
-
-cdef inline bint unit_has_leaf(uint32_t unit) noexcept nogil:
-    return (unit >> 8) & 1
 
 
 cdef inline bint is_visible_space(const uint8_t* text, size_t size) noexcept nogil:

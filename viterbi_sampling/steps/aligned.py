@@ -162,13 +162,13 @@ def _filter(text: Aligned, keep: Callable[[str], bool]) -> None:
     text.transform(changes, skipped)
 
 
-_NMT_REMOVED = frozenset(map(chr, [*range(1, 9), 0x0B, *range(0x0E, 0x20), 0x7F, 0x8F, 0x9F]))
-_NMT_SPACES = frozenset("\t\n\f\r\u1680\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u2581\ufeff\ufffd")
+NMT_REMOVED = frozenset(map(chr, [*range(1, 9), 0x0B, *range(0x0E, 0x20), 0x7F, 0x8F, 0x9F]))
+NMT_SPACES = frozenset("\t\n\f\r\u1680\u200b\u200c\u200d\u200e\u200f\u2028\u2029\u2581\ufeff\ufffd")
 
 
 def _nmt(text: Aligned) -> None:
-    _filter(text, lambda character: character not in _NMT_REMOVED)
-    text.text = "".join(" " if character in _NMT_SPACES else character for character in text.text)
+    _filter(text, lambda character: character not in NMT_REMOVED)
+    text.text = "".join(" " if character in NMT_SPACES else character for character in text.text)
 
 
 def _strip(text: Aligned, left: bool, right: bool) -> None:
