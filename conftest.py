@@ -3,11 +3,17 @@
 import os
 from importlib.util import find_spec
 
-NEEDS = ("datasets", "grain", "torch", "transformers")
-"""Modules of viterbi_sampling.pipelines that cannot be run without the library of the same name."""
+NEEDS = {
+    "datasets": "datasets",
+    "grain": "grain",
+    "torch": "torch",
+    "transformers": "transformers",
+    "vocabulary": "transformers",
+}
+"""Modules of viterbi_sampling.pipelines that cannot be run without a library."""
 
 collect_ignore = [
-    f"viterbi_sampling/pipelines/{name}.py"
-    for name in NEEDS
-    if find_spec(name) is None and not os.environ.get("VITERBI_SAMPLING_PIPELINES")
+    f"viterbi_sampling/pipelines/{module}.py"
+    for module, library in NEEDS.items()
+    if find_spec(library) is None and not os.environ.get("VITERBI_SAMPLING_PIPELINES")
 ]

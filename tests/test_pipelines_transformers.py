@@ -366,7 +366,7 @@ def test_chats_make_batches_of_tensors(small: Any) -> None:
     small.chat_template = None
 
 
-def test_errors(small: Any) -> None:
+def test_errors(small: Any, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="unexpected arguments bogus"):
         small("x", bogus=1)
     with pytest.raises(ValueError, match="alpha must be finite"):
@@ -381,5 +381,10 @@ def test_errors(small: Any) -> None:
         small("x", truncation="only_second", max_length=3)
     with pytest.raises(ValueError, match="layout must be"):
         type(small)(str(files("viterbi_sampling.data") / "default.model"), layout="bogus")
+    shutil.copy(str(files("viterbi_sampling.data") / "default.model"), tmp_path / "sentencepiece.bpe.model")
+    with pytest.raises(ValueError, match=r"give special_tokens_pattern .* and layout"):
+        type(small).from_pretrained(tmp_path)
+    pattern = {"layout": "fairseq", "special_tokens_pattern": "cls_double_sep"}
+    assert type(small).from_pretrained(tmp_path, **pattern)("x").input_ids[0] == 0
     with pytest.raises(ValueError, match="no model file"):
         type(small)()
