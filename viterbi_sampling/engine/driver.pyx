@@ -22,7 +22,7 @@ from viterbi_sampling.engine.buffer cimport (
 from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
-from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path
+from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path, weigh_paths
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Rules, normalize
 from viterbi_sampling.engine.rows cimport NULL_TEXT, Rows, raise_for_status
@@ -348,6 +348,8 @@ cdef class Worker:
         if self.job.algorithm == NBEST:
             status = best_paths(&self.encoder.vocabulary, &self.encoder.cuts.table, self.space.normalized.data, size,
                                 self.job.nbest_size, &self.space.table, &self.space.scratch, &self.paths)
+            if status == OK:
+                status = weigh_paths(&self.paths, self.job.weights.alpha)
             if status != OK:
                 return status
         for draw in range(self.job.draws):

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, uint8_t
 
-from viterbi_sampling.engine.buffer cimport Ints, Sum
+from viterbi_sampling.engine.buffer cimport Doubles, Ints, Sum
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport Edge, Vocabulary
 from viterbi_sampling.engine.scratch cimport Scratch
@@ -78,6 +78,7 @@ cdef struct BestPaths:
     Ints asked                  # positions whose next best path is being worked out
     Ints changes                # (part, path) of a state, by part
     Ints composed               # its tokens
+    Doubles shares              # of each path found and of all before it, under some alpha
     double score                # of the best combination
     bint has_unknown            # some path may have an unknown character
 
@@ -85,8 +86,11 @@ cdef struct BestPaths:
 cdef int best_paths(const Vocabulary* vocabulary, const CutTable* cuts, const uint8_t* text, int32_t size, size_t count,
                     Table* known, Scratch* scratch, BestPaths* paths) noexcept nogil
 
-# Add the tokens of one of the paths found: the one whose bracket of the law p ∝ exp(alpha * score) among them `uniform`
-# falls into, and its log-probability under that law.
+# Work out the law p ∝ exp(alpha * score) among the paths found. A Status.
+cdef int weigh_paths(BestPaths* paths, double alpha) noexcept nogil
+
+# Add the tokens of one of the paths found, which are weighed under this alpha: that into whose bracket of the law
+# `uniform` falls; and its log-probability under the law.
 cdef int draw_path(BestPaths* paths, double alpha, double uniform, const Spelling* spelling, const int32_t* lengths,
                    const uint8_t* text, Tokens* out, Sum* log_prob) noexcept nogil
 

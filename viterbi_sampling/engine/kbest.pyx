@@ -560,22 +560,32 @@ cdef bint compose(BestPaths* paths, size_t rank) noexcept nogil:
     return True
 
 
-cdef int draw_path(BestPaths* paths, double alpha, double uniform, const Spelling* spelling, const int32_t* lengths,
-                   const uint8_t* text, Tokens* out, Sum* log_prob) noexcept nogil:
-    cdef double total = 0, share = 0, weight, chosen_weight = 1
-    cdef size_t rank, chosen = 0
+cdef int weigh_paths(BestPaths* paths, double alpha) noexcept nogil:
+    cdef double total = 0
+    cdef size_t rank
+    if not reserve_doubles(&paths.shares, paths.found.size):
+        return NO_MEMORY
     for rank in range(paths.found.size):
         total += exp_exact(-alpha * loss_of(paths, rank))
+        paths.shares.data[rank] = total
     for rank in range(paths.found.size):
-        weight = exp_exact(-alpha * loss_of(paths, rank))
-        share += weight
-        if weight > 0:          # rounding can leave the uniform beyond them all
-            chosen = rank
-            chosen_weight = weight
-        if uniform < share / total:
-            break
+        paths.shares.data[rank] /= total
+    return OK
+
+
+cdef int draw_path(BestPaths* paths, double alpha, double uniform, const Spelling* spelling, const int32_t* lengths,
+                   const uint8_t* text, Tokens* out, Sum* log_prob) noexcept nogil:
+    # The last share is 1, more than any uniform: the first that exceeds it is that of a path of some weight.
+    cdef size_t chosen = 0, last = paths.found.size - 1, middle
+    while chosen < last:
+        middle = (chosen + last) >> 1
+        if uniform < paths.shares.data[middle]:
+            last = middle
+        else:
+            chosen = middle + 1
     if log_prob != NULL:
-        add(log_prob, log(chosen_weight) - log(total))
+        # The best path, whose loss is 0, has the share 1 / total.
+        add(log_prob, log(paths.shares.data[0]) - alpha * loss_of(paths, chosen))
     if not compose(paths, chosen):
         return NO_MEMORY
     if not add_tokens(out, spelling, lengths, text, 0, paths.composed.data, <int32_t>paths.composed.size,
@@ -598,6 +608,7 @@ cdef void best_paths_free(BestPaths* paths) noexcept nogil:
     free(paths.asked.data)
     free(paths.changes.data)
     free(paths.composed.data)
+    free(paths.shares.data)
 
 
 # -- for Python ----------------------------------------------------------------------------------------
