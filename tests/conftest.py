@@ -28,14 +28,15 @@ settings.load_profile("project")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what needs the shared data where it does not stand, and what takes an hour unless it is asked for."""
+    """Skip what needs the shared data where it does not stand, and what takes long unless it is asked for."""
     missing = not SHARED.is_dir() and not os.environ.get("VITERBI_SAMPLING_SHARED")
-    asked = "whole" in (config.getoption("-m") or "")
+    asked = config.getoption("-m") or ""
     for item in items:
         if missing and item.get_closest_marker("shared"):
             item.add_marker(pytest.mark.skip(reason=f"no shared data at {SHARED}"))
-        if not asked and item.get_closest_marker("whole"):
-            item.add_marker(pytest.mark.skip(reason="takes an hour; select with -m whole"))
+        for name, time in (("whole", "an hour"), ("long", "minutes")):
+            if name not in asked and item.get_closest_marker(name):
+                item.add_marker(pytest.mark.skip(reason=f"takes {time}; select with -m {name}"))
 
 
 def optional(name: str) -> ModuleType:

@@ -152,7 +152,7 @@ def engine_choice(
     """What the engine gives when its first uniforms are these."""
     words = np.array([unit << 11 for unit in units], np.uint64)
     weights = tokenizer._weight_table(alpha)
-    ids, _, _ = segment(tokenizer._encoder, rows_of([text]), algorithm, alpha, weights, nbest_size, words=words)
+    ids, _, _ = segment(tokenizer._encoder, rows_of((text,)), algorithm, alpha, weights, nbest_size, words=words)
     return ids
 
 

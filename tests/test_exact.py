@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import sentencepiece
 from conftest import SAMPLES, SHARED, train
+from fit import far_tail
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from models import KINDS
-from test_sampling import Oracle, far_tail
+from test_sampling import MIXED, Oracle
 
 from viterbi_sampling import Tokenizer
 from viterbi_sampling import reference as ref
@@ -142,7 +143,7 @@ def variation(tokenizer: Tokenizer, text: bytes, alpha: float) -> float:
 
     Each choice counts with the probability that a path makes it.
     """
-    found = analyse(tokenizer._encoder, rows_of([text]), alpha, tokenizer._encoder.weights(alpha), True, True)
+    found = analyse(tokenizer._encoder, rows_of((text,)), alpha, tokenizer._encoder.weights(alpha), True, True)
     weights = np.exp(np.longdouble(alpha) * tokenizer._encoder.scores.astype(np.longdouble))
     total = np.longdouble(0)
     first = begin = 0
@@ -250,33 +251,6 @@ def test_nbest_errors(bundled: Tokenizer) -> None:
             bundled.sample("x", alpha=1.0, algorithm="nbest", nbest_size=bad)
     with pytest.raises(ValueError, match="needs an nbest_size"):
         bundled.sample("x", alpha=1.0, algorithm="nbest")
-
-
-MIXED = {"a": -1.2, "b": -1.9, "c": -2.3, "ab": -2.4, "bc": -3.0, "abc": -4.2, "ca": -2.2, "cab": -3.9}
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 2.0])
-def test_law_of_nbest_sampling(alpha: float) -> None:
-    """60,000 samples among the 5 best.
-
-    A total-variation error of 0.03 raises the expected statistic by 216; the threshold is 52.
-    """
-    tokenizer = Tokenizer.from_pieces(MIXED)
-    edges = ref.lattice("abcabc", {p: (i, s) for i, (p, s) in enumerate(MIXED.items())})
-    law = sorted(ref.law(edges, 6, 1.0), key=lambda entry: -entry[1])[:5]
-    weights = [p**alpha for _, p in law]
-    total = 60_000
-    batch = tokenizer.sample_batch(["abcabc"], n=total, alpha=alpha, algorithm="nbest", nbest_size=5, seed=8)
-    counts = Counter(map(tuple, batch.to_list()))
-    assert set(counts) <= {tuple(e.token for e in path) for path, _ in law}
-    statistic = 0.0
-    for (path, _), weight in zip(law, weights, strict=True):
-        seen = counts[tuple(e.token for e in path)]
-        statistic += 2 * seen * math.log(seen / (total * weight / sum(weights))) if seen else 0.0
-    assert statistic < far_tail(4)
-    options = {"alpha": alpha, "algorithm": "nbest", "nbest_size": 5, "seed": 8, "draw": 7}
-    assert tokenizer.sample("abcabc", **options) == batch[7].tolist()  # type: ignore[arg-type]
-    assert tokenizer.sample_with_offsets("abcabc", **options).ids == batch[7].tolist()  # type: ignore[arg-type]
 
 
 # -- without replacement -----------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Wrong samplers fail: each mutant has an error that was made somewhere, and the tests of the law notice it.
 
 A test of a law is worth what it would catch. The mutants are plain Python, so they get fewer samples than the
-engine gets in test_sampling.py, which only makes it harder to tell them.
+engine gets in test_laws.py, which only makes it harder to tell them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from test_sampling import MIXED, far_tail, g_statistic
+from fit import VARIATION, Paths, draw, far_tail, noncentrality
+from test_sampling import MIXED, law_of
 
 from viterbi_sampling import Tokenizer
 from viterbi_sampling import reference as ref
@@ -87,57 +88,77 @@ MUTANTS: list[Sampler] = [
 ]
 
 
-def statistic_of(sampler: Sampler, alpha: float) -> tuple[float, int]:
+def fits(sampler: Sampler, alpha: float) -> bool:
     stream = uniforms(17)
     counts = Counter(tuple(e.token for e in sampler(EDGES, len(TEXT), alpha, stream)) for _ in range(SAMPLES))
-    law = {tuple(e.token for e in path): p for path, p in ref.law(EDGES, len(TEXT), alpha)}
-    return g_statistic(counts, law, SAMPLES)
+    outcomes = Paths(law_of("perfect", EDGES, len(TEXT), alpha))
+    return outcomes.cells.fits(np.array([counts[path] for path in outcomes.paths]))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
 def test_a_wrong_sampler_fails(mutant: Sampler) -> None:
-    statistic, degrees = statistic_of(mutant, 0.5)
-    assert statistic > far_tail(degrees)
+    assert not fits(mutant, 0.5)
 
 
 @pytest.mark.parametrize("sampler", [ref.perfect, ref.ffbs], ids=lambda sampler: sampler.__name__)
 def test_the_specification_passes(sampler: Sampler) -> None:
-    statistic, degrees = statistic_of(sampler, 0.5)
-    assert statistic < far_tail(degrees)
+    assert fits(sampler, 0.5)
 
 
 # -- independence ------------------------------------------------------------------------------------
 
 
-def dependence(first: list[list[int]], second: list[list[int]]) -> tuple[float, int]:
-    """The likelihood-ratio statistic of the table of pairs against independence, and its degrees of freedom."""
-    pairs = Counter(zip(map(tuple, first), map(tuple, second), strict=True))
-    rows, columns = Counter(map(tuple, first)), Counter(map(tuple, second))
-    total = len(first)
-    statistic = 2 * sum(n * math.log(n * total / (rows[a] * columns[b])) for (a, b), n in pairs.items())
-    return statistic, (len(rows) - 1) * (len(columns) - 1)
+ABCA = law_of("perfect", ref.lattice("abca", {p: (i, s) for i, (p, s) in enumerate(MIXED.items())}), 4, 0.7)
+PAIRS = 800_000
+NEAR = [0, 2**32 - PAIRS // 2, 2**64 - PAIRS]
+
+
+def dependence(first: np.ndarray, second: np.ndarray) -> float:
+    """G of the pairs of outcomes against the product of the exact law with itself, over its threshold."""
+    p = np.array(list(ABCA.values()))
+    seen = np.bincount(first * len(p) + second, minlength=len(p) ** 2)
+    expected = len(first) * np.outer(p, p).ravel()
+    some = seen > 0
+    return float(2 * np.sum(seen[some] * np.log(seen[some] / expected[some])) / far_tail(len(p) ** 2 - 1))
 
 
 @pytest.mark.parametrize("algorithm", ["perfect", "ffbs"])
-@pytest.mark.parametrize("base", [0, 2**32 - 30_000, 2**64 - 60_000])
+@pytest.mark.parametrize("base", NEAR)
 def test_neighbours_are_independent(algorithm: str, base: int) -> None:
-    """Samples of neighbouring indices, of neighbouring seeds, and two draws of one text."""
+    """Neighbouring indices, neighbouring seeds, two draws of one text; indices and seeds around 0, 2^32 and 2^64.
+
+    The pairs are tested against the product of the exact law with itself. A joint law at a total variation of 0.01
+    from it is caught as in fit.py.
+    """
+    assert noncentrality(len(ABCA) ** 2 - 1) / (4 * VARIATION**2) < PAIRS
     tokenizer = Tokenizer.from_pieces(MIXED)
-    count = 60_000
-    keys = np.arange(base, base + count, dtype=np.uint64)
+    outcomes = Paths(ABCA)
+    keys = np.arange(base, base + PAIRS, dtype=np.uint64)
 
-    def samples(seed: int, index: np.ndarray, n: int = 1) -> list[list[int]]:
-        batch = tokenizer.sample_batch(["abca"] * count, alpha=0.7, algorithm=algorithm, seed=seed, index=index, n=n)
-        return batch.to_list()
+    def samples(seed: int, n: int = 1) -> np.ndarray:
+        options = {"alpha": 0.7, "algorithm": algorithm, "seed": seed % 2**64, "n": n}
+        batch = tokenizer.sample_batch(["abca"] * PAIRS, index=keys, **options)  # type: ignore[arg-type]
+        return outcomes.numbers(batch.ids, batch.offsets)
 
-    ordinary = samples(base % 2**63, keys)
-    two = samples(base % 2**63, keys, n=2)
-    for other in (ordinary[1:] + ordinary[:1], samples(base % 2**63 + 1, keys), two[1::2]):
-        statistic, degrees = dependence(ordinary, other)
-        assert statistic < far_tail(degrees)
-    # The mutant: one stream for two indices.
-    statistic, degrees = dependence(ordinary, samples(base % 2**63, keys))
-    assert statistic > far_tail(degrees)
+    seed = base + PAIRS - 1  # 2^64 - 1, whose neighbour is 0
+    ordinary = samples(seed)
+    for other in (np.roll(ordinary, 1), samples(seed + 1), samples(seed, n=2)[1::2]):
+        assert dependence(ordinary, other) < 1
+    # The mutants: one stream for two indices; for one in thirty of them.
+    assert dependence(ordinary, ordinary) > 1
+    some = np.where(np.arange(PAIRS) % 30 == 0, ordinary, np.roll(ordinary, 1))
+    assert dependence(ordinary, some) > 1
+
+
+@pytest.mark.parametrize("algorithm", ["perfect", "ffbs"])
+def test_one_seed_on_many_texts(algorithm: str) -> None:
+    """With n draws of one index, and one draw of n indices, the law is the same."""
+    tokenizer = Tokenizer.from_pieces(MIXED)
+    outcomes = Paths(ABCA)
+    counts = draw(tokenizer, "abca", outcomes, outcomes.cells.samples, 2**64 - 1, alpha=0.7, algorithm=algorithm)
+    batch = tokenizer.sample_batch(["abca"], alpha=0.7, algorithm=algorithm, n=outcomes.cells.samples, seed=2**32)
+    assert outcomes.cells.fits(counts)
+    assert outcomes.cells.fits(outcomes.counts(batch.ids, batch.offsets))
 
 
 # -- long texts --------------------------------------------------------------------------------------

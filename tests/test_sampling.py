@@ -1,9 +1,8 @@
-"""The samplers: the reference's choices from the same uniforms, their laws, and what a sample may depend on."""
+"""The samplers: the reference's choices from the same uniforms, and what a sample may depend on."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
@@ -117,7 +116,7 @@ def test_viterbi_is_the_reference_on_real_models(tokenizers: list[Tokenizer], sa
             assert tokenizer.encode(line) == oracle.ids(path, text)
 
 
-# -- the law -----------------------------------------------------------------------------------------
+# -- laws that are known exactly ---------------------------------------------------------------------
 
 THREE = {"abc": -3.0, "bc": -2.0, "c": -1.0, "a": -1.0, "b": -1.0}
 MIXED = {"a": -1.2, "b": -1.9, "c": -2.3, "ab": -2.4, "bc": -3.0, "abc": -4.2, "ca": -2.2, "cab": -3.9}
@@ -141,77 +140,6 @@ def law_of(sampler: str, edges: list[ref.Edge], size: int, alpha: float) -> dict
     for probability, kept in states:
         law[kept[size][1]] = law.get(kept[size][1], 0.0) + probability
     return law
-
-
-def g_statistic(counts: Counter[tuple[int, ...]], law: dict[tuple[int, ...], float], total: int) -> tuple[float, int]:
-    """The likelihood-ratio statistic and its degrees of freedom; infinite where something impossible was drawn."""
-    if any(key not in law for key in counts):
-        return math.inf, len(law) - 1
-    return 2 * sum(n * math.log(n / (total * law[key])) for key, n in counts.items()), len(law) - 1
-
-
-def far_tail(degrees: int) -> float:
-    """A bound that a chi-square variable exceeds with probability below 1e-6 (Laurent and Massart 2000, lemma 1)."""
-    x = math.log(1e6)
-    return degrees + 2 * math.sqrt(degrees * x) + 2 * x
-
-
-def draw(
-    tokenizer: Tokenizer, text: str, sampler: str, alpha: float, total: int, seed: int
-) -> Counter[tuple[int, ...]]:
-    """How often each path comes in `total` samples: two draws of each of half as many indices."""
-    batch = tokenizer.sample_batch([text] * (total // 2), alpha=alpha, algorithm=sampler, n=2, seed=seed)
-    base = len(tokenizer) + 1  # a path as one number, its first token the lowest digit
-    place = np.arange(len(batch.ids)) - np.repeat(batch.offsets[:-1], np.diff(batch.offsets))
-    numbers = np.add.reduceat((batch.ids + 1) * base**place, batch.offsets[:-1])
-    paths: Counter[tuple[int, ...]] = Counter()
-    for number, count in zip(*np.unique(numbers, return_counts=True), strict=True):
-        path = []
-        while number:
-            path.append(int(number % base) - 1)
-            number //= base
-        paths[tuple(path)] = int(count)
-    return paths
-
-
-@pytest.mark.parametrize("sampler", SAMPLERS)
-@pytest.mark.parametrize("alpha", ALPHAS)
-@pytest.mark.parametrize(("pieces", "text"), [(THREE, "abc"), (MIXED, "abcabc"), (MIXED, "cabcab")])
-def test_law(sampler: str, alpha: float, pieces: dict[str, float], text: str) -> None:
-    """A million samples against the exact law.
-
-    A right sampler fails with probability below 1e-6. A total-variation error of 0.01 is caught with probability
-    above 1 - 1e-6: it raises the expected statistic by at least 4·N·0.01² = 400 (Pinsker's inequality), with a
-    deviation of at most 42, where the threshold lies at most 86 above the degrees of freedom (below 60 here).
-    """
-    total = 1_000_000
-    tokenizer = Tokenizer.from_pieces(pieces)
-    edges = ref.lattice(text, {p: (i, s) for i, (p, s) in enumerate(pieces.items())})
-    law = law_of(sampler, edges, len(text), alpha)
-    assert math.fsum(law.values()) == pytest.approx(1, abs=1e-12)
-    assert len(law) <= 60
-    statistic, degrees = g_statistic(draw(tokenizer, text, sampler, alpha, total, seed=5), law, total)
-    assert statistic < far_tail(degrees)
-
-
-@pytest.mark.parametrize("alpha", [0.5, 2.0])
-def test_the_biased_law_is_told_from_the_exact_one(alpha: float) -> None:
-    """The mutant of test_law: samples of the original Viterbi Sampling fail under the exact law."""
-    edges = ref.lattice("abcabc", {p: (i, s) for i, (p, s) in enumerate(MIXED.items())})
-    counts = draw(Tokenizer.from_pieces(MIXED), "abcabc", "viterbi_sampling", alpha, 1_000_000, seed=5)
-    statistic, degrees = g_statistic(counts, law_of("perfect", edges, 6, alpha), 1_000_000)
-    assert statistic > 2 * far_tail(degrees)
-
-
-def test_the_example_of_the_article() -> None:
-    """Three equally scored candidates: (1/4, 1/4, 1/2) under the original, (1/3, 1/3, 1/3) under perfect sampling."""
-    tokenizer = Tokenizer.from_pieces(THREE)
-    edges = ref.lattice("abc", {p: (i, s) for i, (p, s) in enumerate(THREE.items())})
-    paths = [(0,), (3, 1), (3, 4, 2)]
-    assert [law_of("viterbi_sampling", edges, 3, 1.0)[path] for path in paths] == [0.25, 0.25, 0.5]
-    for sampler, expected in [("viterbi_sampling", [0.25, 0.25, 0.5]), ("perfect", [1 / 3] * 3), ("ffbs", [1 / 3] * 3)]:
-        counts = draw(tokenizer, "abc", sampler, 1.0, 400_000, seed=2)
-        assert [counts[path] / 400_000 for path in paths] == pytest.approx(expected, abs=0.005)
 
 
 # -- extremes ----------------------------------------------------------------------------------------
