@@ -114,3 +114,56 @@ def test_nbest_sampling(bundled: Tokenizer) -> None:
     expected = bundled.sample("table", alpha=0.5, algorithm="nbest", nbest_size=4, seed=3)
     assert sampled == [" ".join(map(str, expected))]
     assert run("sample", "--alpha", "1", "--algorithm", "nbest", text="x").returncode == 2
+
+
+def test_nbest(bundled: Tokenizer) -> None:
+    texts = [*PROSE.read_text(encoding="utf-8").splitlines()[:3], "", "x"]
+    shown = [line.split("\t") for line in lines(run("nbest", "-k", 4, text="\n".join(texts)))]
+    expected = [
+        [str(number), repr(s.log_prob), " ".join(map(str, s.ids))]
+        for number, text in enumerate(texts, 1)
+        for s in bundled.nbest(text, 4)
+    ]
+    assert shown == expected
+    pieces = lines(run("nbest", "-k", 1, "--pieces", text="the river"))
+    assert pieces[0].split("\t")[2] == " ".join(p.replace(" ", "\u2581") for p in bundled.tokenize("the river"))
+    assert run("nbest", "-k", 0, text="x").returncode == 2
+
+
+def test_score(bundled: Tokenizer, tmp_path: Path) -> None:
+    texts = [*PROSE.read_text(encoding="utf-8").splitlines()[:5], ""]
+    (tmp_path / "text").write_text("\n".join(texts) + "\n", encoding="utf-8")
+    (tmp_path / "text.ids").write_bytes(run("sample", tmp_path / "text", "--alpha", 0.1, "--seed", 1).stdout)
+    sampled = bundled.sample_batch(texts, alpha=0.1, seed=1).to_list()
+    for options, all_ids in (([], map(bundled.encode, texts)), (["--ids", tmp_path / "text.ids"], sampled)):
+        for line, text, ids in zip(
+            lines(run("score", tmp_path / "text", "--alpha", 0.3, *options)), texts, all_ids, strict=True
+        ):
+            assert [float(word) for word in line.split("\t")] == [
+                bundled.log_prob(text, ids, alpha=0.3),
+                bundled.log_partition(text, alpha=0.3),
+                bundled.entropy(text, alpha=0.3),
+            ]
+    assert lines(run("score", "--ids", tmp_path / "text.ids", text="x\n" * 6))[0].startswith("-inf\t")
+    few = run("score", "--ids", tmp_path / "text.ids", text="x\n")
+    assert (few.returncode, b"more lines of ids" in few.stderr) == (1, True)
+    many = run("score", "--ids", tmp_path / "text.ids", text="x\n" * 7)
+    assert (many.returncode, b"line 7: " in many.stderr) == (1, True)
+    (tmp_path / "pieces").write_bytes(run("encode", "--pieces", tmp_path / "text").stdout)
+    assert run("score", tmp_path / "text", "--ids", tmp_path / "pieces", "--pieces").stdout == run(
+        "score", tmp_path / "text"
+    ).stdout  # fmt: skip
+
+
+def test_inspect(bundled: Tokenizer, tmp_path: Path) -> None:
+    shown = dict(line.split(maxsplit=1) for line in lines(run("inspect")) if line.split()[1:])
+    assert shown["pieces"].startswith(f"{len(bundled):,}: ")
+    assert shown["segmentations"] == f"{bundled.count_segmentations(shown['text']):,}"
+    (tmp_path / "m.model").write_bytes(KINDS["user-defined, bytes, control"]())
+    text = lines(run("inspect", "-m", tmp_path / "m.model", "--text", "the river", "--svg", tmp_path / "lattice.svg"))
+    assert any("user-defined" in line and "256 byte" in line for line in text)
+    assert any("nmt_nfkc" in line for line in text)
+    tokenizer = Tokenizer.from_file(tmp_path / "m.model")
+    assert (tmp_path / "lattice.svg").read_text(encoding="utf-8") == tokenizer.lattice("the river").to_svg()
+    assert lines(run("inspect", "--text", "long " * 2000))
+    assert run("inspect", "--text", "long " * 2000, "--svg", tmp_path / "long.svg").returncode == 1

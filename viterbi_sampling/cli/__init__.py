@@ -8,6 +8,8 @@ from viterbi_sampling import __version__
 from viterbi_sampling.cli.bench import bench
 from viterbi_sampling.cli.decode import decode
 from viterbi_sampling.cli.demo import demo
+from viterbi_sampling.cli.inspect import inspect
+from viterbi_sampling.cli.law import nbest, score
 from viterbi_sampling.cli.segmentation import encode, sample
 from viterbi_sampling.cli.verify import verify
 
@@ -21,5 +23,5 @@ def main() -> None:
     """
 
 
-for command in (encode, decode, sample, verify, bench, demo):
+for command in (encode, decode, sample, nbest, score, inspect, verify, bench, demo):
     main.add_command(command)
