@@ -59,7 +59,7 @@ def processor_rows(
     return np.concatenate(rows), np.cumsum([0, *map(len, rows)])
 
 
-SAMPLED = [("Tokens", 0.3, None), ("a river", 0.1, None), ("Tokens", 0.3, 12)]
+SAMPLED = [("Tokens", 0.3, None), ("a sea", 0.1, None), ("Tokens", 0.3, 12)]
 
 
 @pytest.mark.parametrize("name", ["t5_base_32k", "xlmr_250k_rebuilt"])
@@ -89,7 +89,7 @@ def test_two_samples_among_the_best(name: str, text: str, alpha: float) -> None:
 def compare(name: str, text: str, alpha: float, nbest_size: int | None, algorithm: str, fewer: int) -> None:
     tokenizer, outcomes = tokenizer_of(name), outcomes_of(name, text, alpha, nbest_size)
     cells = outcomes.cells
-    assert len(cells.probabilities) >= 4
+    assert len(cells.probabilities) >= 3
     total = math.ceil(cells.samples / fewer * (1 + 1 / OURS))
     theirs = counts_of_sentencepiece(name, text, alpha, nbest_size, total)
     if nbest_size is None:
