@@ -16,8 +16,6 @@ import click
 from viterbi_sampling.pipelines.arrow import Tokenize, pyarrow
 from viterbi_sampling.pipelines.partitions import checked, command
 
-pa = pyarrow()
-
 
 def tokenize(frame: Any, job: Tokenize) -> Any:
     """`frame` (a pyspark.sql.DataFrame) with the columns that `job` adds.
@@ -44,7 +42,7 @@ def over_batches(broadcast: Any) -> Callable[[Iterable[Any]], Iterator[Any]]:
     """The function for ``mapInArrow``: record batches in, record batches out; `broadcast.value` is the job."""
 
     def run(batches: Iterable[Any]) -> Iterator[Any]:
-        job = broadcast.value
+        job, pa = broadcast.value, pyarrow()
         for batch in batches:
             rows = job(batch)
             schema = plain(rows.schema)
@@ -56,6 +54,7 @@ def over_batches(broadcast: Any) -> Callable[[Iterable[Any]], Iterator[Any]]:
 
 def plain(schema: Any) -> Any:
     """`schema` with the spans of tokens as lists: Spark has no lists of a fixed size."""
+    pa = pyarrow()
     spans = pa.list_(pa.int32(), 2)
     return pa.schema(
         [
