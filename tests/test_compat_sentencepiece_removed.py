@@ -26,7 +26,7 @@ import viterbi_sampling.compat.sentencepiece as ours
 from viterbi_sampling import Tokenizer
 
 Processor = ours.SentencePieceProcessor
-TEXTS = ["the river was high", "川の水 ☃☃ x", "and the boats went by", "a  b"]
+TEXTS = ["the river was high", "川の水 𓀀𓀀 x", "and the boats went by", "a  b"]
 LONG = "and the boats went by " * 8
 """It has so many segmentations that no two of a few hundred samples are the same."""
 
@@ -58,6 +58,8 @@ def test_same_seed_same_samples() -> None:
         ("offset_mapping", lambda row: row["ids"]),
         ("proto", lambda row: [piece.id for piece in row.pieces]),
         (str, processor.piece_to_id),
+        (bytes, processor.piece_to_id),
+        ("serialized_proto", lambda row: [piece.id for piece in pb.SentencePieceText.FromString(row).pieces]),
     ):
         ours.set_random_generator_seed(11)
         rows = processor.encode(lines[:200], return_type=kind, **sampling)

@@ -50,6 +50,8 @@ def plan_of(unigram: Unigram, return_type: ReturnType, finish: Finish, law: Law)
         return ids
     if return_type is str or return_type is bytes:
         as_bytes = return_type is bytes
+        if law:
+            return None if finish.reverse else lambda text: unigram.pieces(text, law, begin, end, as_bytes)
 
         def pieces(text: Any) -> list[str] | list[bytes] | None:
             found = ids(text)

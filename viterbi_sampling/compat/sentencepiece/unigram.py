@@ -28,6 +28,9 @@ Law = dict[str, Any]
 
 BEST: Law = {}
 
+Row = tuple[int, int]
+"""(seed, index of the first row): which random stream a sample is drawn from."""
+
 
 class Tokens(NamedTuple):
     """One segmentation: ids, pieces in UTF-8, and the (begin, end) of each token in the bytes of the text."""
@@ -88,34 +91,43 @@ class Unigram:
 
     # -- one text ----------------------------------------------------------------------------------
 
-    def ids(self, text: str | bytes, law: Law, prefix_id: int = -1, suffix_id: int = -1) -> list[int]:
-        """The ids of a text."""
+    def ids(
+        self, text: str | bytes, law: Law, prefix_id: int = -1, suffix_id: int = -1, row: Row | None = None
+    ) -> list[int]:
+        """The ids of a text; `row` is that of a sample, a new one where none is given."""
         ids: list[int] | None = None
         if not law:
             ids = encode(self.encoder, text, prefix_id, suffix_id)
-        elif law["algorithm"] == "perfect":
-            seed, index = ROWS.take(1)
-            number = ALGORITHMS["perfect"]
-            alpha, weights, ends = law["alpha"], law["weights"], (prefix_id, suffix_id)
-            ids = sample(self.encoder, text, "perfect", number, alpha, weights, seed, index, 0, *ends)
-            if ids is None:
-                options: dict[str, Any] = {
-                    "seed": seed,
-                    "first_index": index,
-                    "prefix_id": prefix_id,
-                    "suffix_id": suffix_id,
-                }
-                array, _, _ = run(self.encoder, rows_of((text,)), **law, **options)
-                return array.tolist()  # type: ignore[no-any-return]
-        return self.id_rows([text], law, 1, prefix_id, suffix_id)[0] if ids is None else ids
+        else:
+            row = ROWS.take(1) if row is None else row
+            if law["algorithm"] == "perfect":
+                number, ends = ALGORITHMS["perfect"], (prefix_id, suffix_id)
+                ids = sample(self.encoder, text, "perfect", number, law["alpha"], law["weights"], *row, 0, *ends)
+        if ids is None:
+            array, _, _ = self._run([text], law, 1, row, prefix_id=prefix_id, suffix_id=suffix_id)
+            ids = array.tolist()
+        return ids
+
+    def pieces(
+        self, text: str | bytes, law: Law, prefix_id: int, suffix_id: int, as_bytes: bool
+    ) -> list[str] | list[bytes]:
+        """The pieces of a text."""
+        row = ROWS.take(1) if law else None
+        pieces = self.strings.pieces(self.ids(text, law, prefix_id, suffix_id, row), as_bytes)
+        if pieces is not None:
+            return pieces
+        # The piece of an unknown token lies in the text: the same once more, with what it covers.
+        return self.piece_rows([text], law, 1, prefix_id, suffix_id, as_bytes, row)[0]
 
     # -- rows of texts -----------------------------------------------------------------------------
 
     def _run(
-        self, texts: Sequence[str | bytes], law: Law, threads: int, **options: Any
+        self, texts: Sequence[str | bytes], law: Law, threads: int, row: Row | None = None, **options: Any
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32] | None]:
         given = rows_of_list(texts)
-        seed, first = ROWS.take(given.count) if law else (0, 0)
+        if row is None:
+            row = ROWS.take(given.count) if law else (0, 0)
+        seed, first = row
         return run(self.encoder, given, **law, seed=seed, first_index=first, num_threads=threads, **options)
 
     def arrays(
@@ -132,11 +144,19 @@ class Unigram:
         return lists(*self.arrays(texts, law, threads, prefix_id, suffix_id))
 
     def piece_rows(
-        self, texts: Sequence[str | bytes], law: Law, threads: int, prefix_id: int, suffix_id: int, as_bytes: bool
+        self,
+        texts: Sequence[str | bytes],
+        law: Law,
+        threads: int,
+        prefix_id: int,
+        suffix_id: int,
+        as_bytes: bool,
+        row: Row | None = None,
     ) -> list[list[str]] | list[list[bytes]]:
         """The pieces of each text."""
         unknown: list[bytes] = []
-        ids, offsets, _ = self._run(texts, law, threads, prefix_id=prefix_id, suffix_id=suffix_id, unknown=unknown)
+        ends = {"prefix_id": prefix_id, "suffix_id": suffix_id}
+        ids, offsets, _ = self._run(texts, law, threads, row, unknown=unknown, **ends)
         return self.strings.rows(ids, offsets, unknown, as_bytes)
 
     def mappings(self, texts: Sequence[str | bytes], law: Law, threads: int, as_bytes: bool) -> list[dict[str, Any]]:
