@@ -44,7 +44,7 @@ MODULES = (
     "engine.replacement",
     "engine.decoder",
     "texts",
-    "compat.sentencepiece.serialized",
+    "compat.sentencepiece.batches",
     "arrow_texts",
     "numpy_texts",
     "lines",

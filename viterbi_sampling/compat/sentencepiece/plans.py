@@ -11,10 +11,11 @@ from functools import partial
 from typing import Any
 
 from viterbi_sampling.compat.sentencepiece.arguments import ReturnType
+from viterbi_sampling.compat.sentencepiece.batches import serialize_tokens
 from viterbi_sampling.compat.sentencepiece.options import Finish
+from viterbi_sampling.compat.sentencepiece.protos import SentencePieceText
 from viterbi_sampling.compat.sentencepiece.results import array_of
-from viterbi_sampling.compat.sentencepiece.serialized import serialize_tokens
-from viterbi_sampling.compat.sentencepiece.unigram import Law, Unigram
+from viterbi_sampling.compat.sentencepiece.unigram import Law, Tokens, Unigram
 from viterbi_sampling.texts import annotate, encode, encode_array
 
 Plan = Callable[[Any], Any]
@@ -74,13 +75,15 @@ def plan_of(unigram: Unigram, return_type: ReturnType, finish: Finish, law: Law)
             return None if found is None else {"ids": found[0], "pieces": found[1], "offsets": found[2]}
 
         return mapping
-    if return_type == "serialized_proto" and not law:
+    if return_type in ("proto", "serialized_proto") and not law:
 
-        def message(text: Any) -> bytes | None:
+        def message(text: Any) -> SentencePieceText | bytes | None:
             data = text.encode("utf-8") if isinstance(text, str) else text
             found: Any = annotate(encoder, strings, data, True)
             if found is None:
                 return None
+            if return_type == "proto":
+                return unigram.message(data, Tokens(*found))
             return serialize_tokens(data, found[0], found[1], found[2], unigram.values_of_bytes)
 
         return message

@@ -127,6 +127,10 @@ class SentencePiece:
     __repr__ = __str__
 
 
+Pieces = Iterable[SentencePiece] | Callable[[], Iterable[SentencePiece]]
+"""The tokens of a message, or what makes them."""
+
+
 class SentencePieceText:
     """A text and its tokens. begin and end of the pieces are positions in the text, in bytes.
 
@@ -139,12 +143,22 @@ class SentencePieceText:
     True
     """
 
-    __slots__ = ("_score", "pieces", "text_as_bytes")
+    __slots__ = ("_make", "_pieces", "_score", "text_as_bytes")
 
-    def __init__(self, text: bytes, pieces: Iterable[SentencePiece], score: float | None = None) -> None:
+    def __init__(self, text: bytes, pieces: Pieces, score: float | None = None) -> None:
         self.text_as_bytes = text
-        self.pieces = Repeated(pieces, "pieces")
+        self._make = pieces if callable(pieces) else None
+        self._pieces = Repeated([] if callable(pieces) else pieces, "pieces")
         self._score = score
+
+    @property
+    def pieces(self) -> Repeated[SentencePiece]:
+        """The tokens."""
+        make = self._make
+        if make is not None:  # most programs look at a few messages only, so they are filled when they are looked at
+            self._pieces = Repeated(make(), "pieces")
+            self._make = None
+        return self._pieces
 
     @property
     def text(self) -> str:
@@ -174,6 +188,9 @@ class SentencePieceText:
         score = struct.unpack("<f", struct.pack("<I", bits))[0] if SCORE in fields.values else None
         pieces = [SentencePiece.FromString(part) for part in _repeated(data, PIECES, "SentencePieceText")]
         return cls(fields.raw(TEXT), pieces, score)
+
+    def __reduce__(self) -> tuple[Callable[[bytes], SentencePieceText], tuple[bytes]]:
+        return type(self).FromString, (self.SerializeAsString(),)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SentencePieceText) and self.SerializeAsString() == other.SerializeAsString()

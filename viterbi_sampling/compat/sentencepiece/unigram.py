@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from viterbi_sampling.compat.sentencepiece.batches import offset_mappings, serialize
 from viterbi_sampling.compat.sentencepiece.protos import SentencePiece, SentencePieceText, character_positions
 from viterbi_sampling.compat.sentencepiece.randomness import ROWS
-from viterbi_sampling.compat.sentencepiece.serialized import serialize
 from viterbi_sampling.engine.arrays import lists, pairs
 from viterbi_sampling.engine.decoder import Decoder
 from viterbi_sampling.engine.driver import ALGORITHMS, run
@@ -167,11 +167,7 @@ class Unigram:
             texts = [text if isinstance(text, str) else _decoded(text) for text in texts]
         unknown: list[bytes] = []
         ids, offsets, spans = self._run(texts, law, threads, with_spans=True, unknown=unknown)
-        pieces = self.strings.rows(ids, offsets, unknown, as_bytes)
-        rows: list[dict[str, Any]] = [
-            {"ids": i, "pieces": p, "offsets": o}
-            for i, p, o in zip(lists(ids, offsets), pieces, pairs(spans, offsets), strict=True)
-        ]
+        rows = offset_mappings(self.strings, ids, offsets, spans, unknown, as_bytes)
         if not as_bytes:
             for row, text in zip(rows, texts, strict=True):
                 if isinstance(text, bytes):  # not valid UTF-8
@@ -266,6 +262,9 @@ class Unigram:
 
     def message(self, text: bytes, tokens: Tokens, score: float | None = None) -> SentencePieceText:
         """The segmentation as a message. Of the bytes that spell one character, the last one has its surface."""
+        return SentencePieceText(text, partial(self._message_pieces, text, tokens), score)
+
+    def _message_pieces(self, text: bytes, tokens: Tokens) -> list[SentencePiece]:
         pieces = []
         following = 0  # bytes of the character that are still to come
         for id, piece, (begin, end) in zip(*tokens, strict=True):
@@ -276,7 +275,7 @@ class Unigram:
                 if following:
                     surface = None
             pieces.append(SentencePiece(piece, id, surface, begin, end))
-        return SentencePieceText(text, pieces, score)
+        return pieces
 
 
 def rows_of_list(texts: Sequence[str | bytes]) -> Rows:

@@ -1,6 +1,6 @@
-"""SentencePieceText messages of many texts in their wire format, straight from the engine's arrays.
+"""Results of many texts straight from the engine's arrays: messages in their wire format, and offset mappings.
 
-protos.py has the same as classes, field by field; messages of whole corpora are too many for that.
+protos.py has the messages as classes, field by field; those of whole corpora are too many for that.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -8,8 +8,13 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
+from viterbi_sampling.engine.arrays cimport list_from, pairs_from
 from viterbi_sampling.engine.buffer cimport Bytes, reserve_bytes
 from viterbi_sampling.engine.pieces cimport PieceStrings
+
+cdef extern from "Python.h":
+    int PyGC_Disable()
+    int PyGC_Enable()
 
 cdef enum:                      # field numbers and wire types
     TEXT_TAG = 0x0A             # of SentencePieceText: a string
@@ -175,3 +180,34 @@ def serialize(PieceStrings strings not None, list texts not None, const int32_t[
     finally:
         free(out.data)
     return messages
+
+
+def offset_mappings(PieceStrings strings not None, const int32_t[::1] ids not None, const int64_t[::1] offsets not None,
+                    const int32_t[:, ::1] spans not None, list unknown not None, bint as_bytes):
+    """One dict a text, of the ids, pieces and offsets of its tokens ids[offsets[i]:offsets[i + 1]].
+
+    `unknown`: the pieces of unknown tokens, in their order. ValueError and IndexError where these do not fit each other.
+    """
+    cdef Py_ssize_t i
+    cdef int64_t first, count
+    cdef const int32_t* numbers = &ids[0] if ids.shape[0] else NULL
+    cdef const int32_t* places = &spans[0, 0] if spans.shape[0] else NULL
+    cdef list rows, mappings = []
+    cdef int collects
+    if spans.shape[0] != ids.shape[0] or spans.shape[1] != 2:
+        raise ValueError(f"{ids.shape[0]} ids and spans of shape {spans.shape[0]}, {spans.shape[1]} do not fit each other")
+    # None of these objects can be part of a cycle, and nothing else runs until all are made: the collector, which would
+    # look at them again and again, can wait that long.
+    collects = PyGC_Disable()
+    try:
+        rows = strings.rows(ids, offsets, unknown, as_bytes)
+        for i in range(len(rows)):
+            first = offsets[i]
+            count = offsets[i + 1] - first
+            mappings.append({
+                "ids": list_from(numbers + first, count), "pieces": rows[i], "offsets": pairs_from(places + 2 * first, count)
+            })
+    finally:
+        if collects:
+            PyGC_Enable()
+    return mappings

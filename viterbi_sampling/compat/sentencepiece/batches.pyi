@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,3 +21,11 @@ def serialize_tokens(
     spans: list[tuple[int, int]],
     byte_values: npt.NDArray[np.int16],
 ) -> bytes: ...
+def offset_mappings(
+    strings: PieceStrings,
+    ids: npt.NDArray[np.int32],
+    offsets: npt.NDArray[np.int64],
+    spans: npt.NDArray[np.int32] | None,
+    unknown: list[bytes],
+    as_bytes: bool,
+) -> list[dict[str, Any]]: ...
