@@ -45,6 +45,7 @@ MODULES = (
     "engine.decoder",
     "texts",
     "compat.sentencepiece.batches",
+    "compat.sentencepiece.entry",
     "arrow_texts",
     "numpy_texts",
     "lines",

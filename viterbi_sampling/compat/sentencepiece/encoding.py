@@ -20,6 +20,7 @@ from viterbi_sampling.compat.sentencepiece.arguments import (
     threads_of,
     utf8_of,
 )
+from viterbi_sampling.compat.sentencepiece.entry import Entry
 from viterbi_sampling.compat.sentencepiece.options import Finish, apply_extra_options
 from viterbi_sampling.compat.sentencepiece.plans import plan_of
 from viterbi_sampling.compat.sentencepiece.protos import SentencePieceText
@@ -32,7 +33,6 @@ from viterbi_sampling.compat.sentencepiece.results import (
     returns_bytes,
     strings,
 )
-from viterbi_sampling.compat.sentencepiece.state import State
 from viterbi_sampling.compat.sentencepiece.unigram import BEST, Law, Tokens, Unigram
 from viterbi_sampling.texts import annotate
 
@@ -54,65 +54,27 @@ class Wanted(NamedTuple):
     return_bytes: bool | None
 
 
-class Encoding(State):
-    """Encode and its names."""
+class Encoding(Entry):
+    """What Encode does, and the methods that fix its return type."""
 
-    def Encode(
+    def _encode(
         self,
         input: Any,
-        add_bos: bool | None = None,
-        add_eos: bool | None = None,
-        reverse: bool | None = None,
-        emit_unk_piece: bool | None = None,
-        enable_sampling: bool | None = None,
-        nbest_size: int | None = None,
-        alpha: float | None = None,
-        num_threads: int | None = None,
-        thread_pool: Any = None,
-        return_type: ReturnType = None,
-        out_type: ReturnType = None,
-        return_bytes: bool | None = None,
+        add_bos: Any,
+        add_eos: Any,
+        reverse: Any,
+        emit_unk_piece: Any,
+        enable_sampling: Any,
+        nbest_size: Any,
+        alpha: Any,
+        num_threads: Any,
+        thread_pool: Any,
+        return_type: ReturnType,
+        out_type: ReturnType,
+        return_bytes: Any,
+        key: tuple[Any, ...] | None,
     ) -> Any:
-        """The segmentation of a text (str or UTF-8 bytes), or a list of those of a list of texts.
-
-        add_bos, add_eos : begin and end with the model's control pieces
-        reverse : the last token first; bos and eos go around the reversed sequence
-        emit_unk_piece : the unknown piece's name in place of what it stands for
-        enable_sampling : a random segmentation, from the `nbest_size` best ones, or from all where it is below 0
-        alpha : the inverse temperature of sampling: 0 is uniform, 1 the model's own law
-        num_threads, thread_pool : for lists; the result is the same with any number of threads
-        return_type : int for ids, str or bytes for pieces, "numpy" for int32 arrays, "offset_mapping" for dicts of
-            ids, pieces and offsets, "proto", "serialized_proto" and "immutable_proto" for messages
-        out_type : the old name of return_type
-        return_bytes : for offset mappings: pieces in UTF-8 and offsets in bytes, not in characters; None: as the input
-
-        None stands for the processor's own value. TypeError and ValueError for arguments that cannot be, RuntimeError
-        where no model is loaded and for what the API does not support. Thread-safe.
-
-        >>> from importlib.resources import files
-        >>> from viterbi_sampling.compat.sentencepiece import SentencePieceProcessor
-        >>> processor = SentencePieceProcessor(model_file=str(files("viterbi_sampling.data") / "default.model"))
-        >>> processor.encode("the river", return_type=str)
-        ['the', ' river']
-        """
-        if enable_sampling is None:
-            usual = nbest_size is alpha is None
-        else:  # 1 equals True, and 2.0 equals 2, but they are not the same arguments
-            usual = enable_sampling is True and type(nbest_size) is int and type(alpha) is float
-        usual = usual and num_threads is thread_pool is return_bytes is None and type(input) is not list
-        key = (add_bos, add_eos, reverse, emit_unk_piece, nbest_size, alpha, return_type, out_type)
-        if usual:
-            try:
-                plan = self._plans[key]
-            except (KeyError, TypeError):
-                pass
-            else:
-                try:
-                    result = plan(input)
-                except UnicodeEncodeError:
-                    result = None
-                if result is not None:
-                    return result
+        """What Encode gives for these arguments; `key` is what a plan for them is kept by, if one may be."""
         if is_return_type(add_bos):
             return_type, add_bos = self._former_order(
                 add_bos, (add_eos, reverse, emit_unk_piece), return_type, out_type
@@ -140,7 +102,7 @@ class Encoding(State):
             threads = threads_of(num_threads, thread_pool)
             return self._encode_texts(texts, wanted, threads) if texts else []
         result = self._encode_text(one_text(input), wanted)
-        if usual:
+        if key is not None:
             self._add_plan(key, wanted)
         return result
 
@@ -373,7 +335,6 @@ class Encoding(State):
             input=input, nbest_size=nbest_size, alpha=alpha, return_type=kind, enable_sampling=True, **kwargs
         )
 
-    encode = tokenize = Tokenize = Encode
     encode_as_ids = EncodeAsIds
     encode_as_pieces = EncodeAsPieces
     encode_as_numpy = EncodeAsNumpy
