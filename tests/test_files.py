@@ -228,6 +228,20 @@ def test_a_vocabulary_too_large_for_16_bits(tmp_path: Path) -> None:
     assert np.memmap(tmp_path / "ids.bin", np.int32).tolist() == [0, 65_499, 65_999]
 
 
+def test_two_runs_at_once(bundled: Tokenizer, tmp_path: Path) -> None:
+    INPUTS["c.txt"](tmp_path / "c.txt", TEXTS)
+    job = Tokenize(bundled)
+
+    def again(place: Place, read: int) -> None:
+        for resume in (False, True):
+            with pytest.raises(ValueError, match=r"another run is writing .*ids\.npy"):
+                tokenize_files([tmp_path / "c.txt"], tmp_path / "ids.npy", job, resume=resume)
+
+    tokenize_files([tmp_path / "c.txt"], tmp_path / "ids.npy", job, progress=again)
+    assert ids_in(tmp_path / "ids.npy") == [bundled.encode(text) for text in TEXTS]
+    assert not list(tmp_path.glob(".*"))
+
+
 class Stop(Exception):
     pass
 

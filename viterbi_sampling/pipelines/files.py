@@ -138,24 +138,44 @@ class _Run:
         self.note = self.folder / "note.json"
 
     def __call__(self, resume: bool) -> Place:
-        state = self._left() if resume else None
-        if not self.direct:
-            if state is None:
-                shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(exist_ok=True)
-        self.writer = self._writer(state)
-        try:
-            self._tokenize()
-            written = self.writer.close()
-        except BaseException:
-            with contextlib.suppress(Exception):
-                self.writer.abandon()
-            raise
-        for file, name in written:
-            os.replace(file, name)
-        if not self.direct:
-            shutil.rmtree(self.folder)
+        with contextlib.nullcontext() if self.direct else self._alone():
+            state = self._left() if resume else None
+            if not self.direct and state is None:
+                for left in self.folder.iterdir():
+                    left.unlink()
+            self.writer = self._writer(state)
+            try:
+                self._tokenize()
+                written = self.writer.close()
+            except BaseException:
+                with contextlib.suppress(Exception):
+                    self.writer.abandon()
+                raise
+            for file, name in written:
+                os.replace(file, name)
+            if not self.direct:
+                shutil.rmtree(self.folder)
         return self.place
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Make the folder and hold it: two runs that write the same files would make one broken output."""
+        self.folder.mkdir(exist_ok=True)
+        try:
+            import fcntl
+        except ImportError:  # Windows keeps open files from being deleted
+            yield
+            return
+        held = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(held)
+            raise ValueError(f"another run is writing {self.output}") from None
+        try:
+            yield
+        finally:
+            os.close(held)
 
     def _writer(self, state: dict[str, Any] | None) -> Writer:
         if self.write_as == "lines":
