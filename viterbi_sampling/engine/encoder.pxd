@@ -22,5 +22,7 @@ cdef class Encoder:
     cdef const int32_t[::1] aliases
     cdef readonly int32_t pieces    # the number of the vocabulary's pieces
     cdef readonly dict shelf    # workspaces that nobody has now: {(what they are for, alpha): [Workspace, ...]}
+    cdef tuple last_key         # the key that was used last, and its list in `shelf`:
+    cdef list last_shelved      # calls for one text after the other have the same key
     cdef Workspace borrow(self, tuple key)
     cdef int give_back(self, tuple key, Workspace workspace) except -1

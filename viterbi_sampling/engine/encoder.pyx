@@ -134,6 +134,7 @@ cdef class Encoder:
         if not 0 <= paths <= MOST_PATHS:
             raise ValueError(f"paths must be 0 to {MOST_PATHS}, got {paths}")
         self.vocabulary.at_once = paths
+        self.last_key = None
         self.shelf = {}
 
     def keep_words(self, bint wanted):
@@ -172,7 +173,7 @@ cdef class Encoder:
 
     cdef Workspace borrow(self, tuple key):
         """A workspace for (what it is for, alpha): one that is on the shelf, or a new one."""
-        shelved = self.shelf.get(key)
+        shelved = self.last_shelved if key is self.last_key else self.shelf.get(key)
         if shelved:
             try:
                 return shelved.pop()
@@ -183,10 +184,15 @@ cdef class Encoder:
     cdef int give_back(self, tuple key, Workspace workspace) except -1:
         """Put a workspace on the shelf, which holds those of the keys that were used last."""
         workspace.trim()
+        if key is self.last_key and len(self.last_shelved) < SPACES_A_KEY:
+            self.last_shelved.append(workspace)
+            return 0
         shelved = self.shelf.pop(key, [])
         if len(shelved) < SPACES_A_KEY:
             shelved.append(workspace)
         self.shelf[key] = shelved
         while len(self.shelf) > KEYS:
             self.shelf.pop(next(iter(self.shelf)), None)
+        self.last_shelved = shelved
+        self.last_key = key
         return 0
