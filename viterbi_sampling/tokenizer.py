@@ -619,9 +619,9 @@ class Tokenizer:
 
     def _edge_ids(self, law: Analysis) -> npt.NDArray[np.int32]:
         """The ids of the edges' tokens: the unknown id, -1 where there is none, for an unknown character."""
-        unknown = law.tokens == len(self)
-        if not unknown.any():
+        if not law.has_unknown:
             return law.tokens
+        unknown = law.tokens == len(self)
         return np.where(unknown, np.int32(-1 if self._unknown_id is None else self._unknown_id), law.tokens)
 
     # -- arguments ---------------------------------------------------------------------------------

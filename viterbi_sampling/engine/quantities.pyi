@@ -13,6 +13,7 @@ class Analysis(NamedTuple):
     starts: npt.NDArray[np.int32]
     ends: npt.NDArray[np.int32]
     tokens: npt.NDArray[np.int32]
+    has_unknown: bool
     parts: npt.NDArray[np.int32]
     marginals: npt.NDArray[np.float64]
     conditionals: npt.NDArray[np.float64]

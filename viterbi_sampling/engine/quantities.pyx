@@ -9,6 +9,7 @@ All of it factorises at cuts: what is known of a word is kept, and the same numb
 the word. The log-partition and the entropy of a text are the sums of those of its words.
 """
 
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals
 from libc.math cimport exp, log, log1p
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
@@ -34,11 +35,18 @@ from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step
 from viterbi_sampling.engine.words cimport MAX_WORD, Ahead, Slot, Table, find_ahead, look_ahead, record_of, take
 from viterbi_sampling.engine.workspace cimport Workspace
 
-Analysis = namedtuple("Analysis", "log_partition entropy text starts ends tokens parts marginals conditionals")
+Analysis = namedtuple(
+    "Analysis", "log_partition entropy text starts ends tokens has_unknown parts marginals conditionals"
+)
 Analysis.__doc__ = "What `analyse` finds out."
+
+cdef object from_buffer = np.frombuffer
+cdef object INT32 = np.dtype(np.int32)
+cdef object FLOAT64 = np.dtype(np.float64)
 
 cdef enum:
     MOST_EDGES = 1024           # of a word that is kept
+    FEW_EDGES = 4096            # are copied into one block: less to do than an owner for each array
 
 cdef struct Known:              # the record of a word; then marginals, conditionals, tokens, starts, ends (bytes)
     int32_t edges
@@ -296,6 +304,36 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
     return OK
 
 
+cdef bint has_token(const Edges* edges, int32_t token) noexcept nogil:
+    cdef bint found = False
+    cdef size_t k
+    for k in range(edges.size):
+        found |= edges.tokens.data[k] == token
+    return found
+
+
+cdef tuple edge_arrays(Edges* edges, bint weighted):
+    """(starts, ends, tokens, marginals or None) as numpy arrays; they may take the memory of the edges."""
+    cdef Py_ssize_t n = <Py_ssize_t>edges.size
+    cdef bytearray block
+    cdef char* data
+    if n == 0 or n > FEW_EDGES or not weighted:
+        return (
+            array_from(&edges.starts.data, n * sizeof(int32_t), INT32),
+            array_from(&edges.ends.data, n * sizeof(int32_t), INT32),
+            array_from(&edges.tokens.data, n * sizeof(int32_t), INT32),
+            array_from(&edges.marginals.data, n * sizeof(double), FLOAT64) if weighted else None,
+        )
+    block = PyByteArray_FromStringAndSize(NULL, 20 * n)
+    data = PyByteArray_AS_STRING(block)
+    memcpy(data, edges.marginals.data, 8 * n)
+    memcpy(data + 8 * n, edges.starts.data, 4 * n)
+    memcpy(data + 12 * n, edges.ends.data, 4 * n)
+    memcpy(data + 16 * n, edges.tokens.data, 4 * n)
+    numbers = from_buffer(block, INT32, 3 * n, 8 * n)
+    return numbers[:n], numbers[n:2 * n], numbers[2 * n:], from_buffer(block, FLOAT64, n)
+
+
 def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weights=None, bint with_edges=False,
             bint with_conditionals=False):
     """What there is to know of the law of the first row.
@@ -303,12 +341,13 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
     text : bytes, the normalized text as the engine spells it
     starts, ends, tokens : int32 of shape (n,), the edges, by start and end rising; positions count characters, in a
         bytewise vocabulary bytes
+    has_unknown : whether one of the edges is that of an unknown character
     parts : int32 of shape (m, 2), where each part between two cuts ends, and the number of edges up to there
     marginals : float64 of shape (n,), the probability of each edge
     conditionals : float64 of shape (n,), its probability given that a path goes through its end
 
-    Only the text unless `with_edges`, without the last unless `with_conditionals`. Without `weights` only the text, the
-    edges and the parts are known.
+    Only the text unless `with_edges`, without the last and the parts unless `with_conditionals`. Without `weights` only
+    the text, the edges and the parts are known.
     """
     cdef Edges edges
     cdef Ints parts
@@ -344,19 +383,15 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
         log_z, nats = log_partition.value + log_partition.rest, entropy.value + entropy.rest
         text = space.normalized.data[:space.normalized.size]
         if not with_edges:
-            return Analysis(log_z, nats, text, None, None, None, None, None, None)
-        return Analysis(
-            log_z,
-            nats,
-            text,
-            array_from(&edges.starts.data, edges.size * sizeof(int32_t), np.int32),
-            array_from(&edges.ends.data, edges.size * sizeof(int32_t), np.int32),
-            array_from(&edges.tokens.data, edges.size * sizeof(int32_t), np.int32),
-            array_from(&parts.data, parts.size * sizeof(int32_t), np.int32).reshape(-1, 2),
-            array_from(&edges.marginals.data, edges.size * sizeof(double), np.float64) if weighted else None,
-            array_from(&edges.conditionals.data, edges.size * sizeof(double), np.float64)
-            if with_conditionals else None,
-        )
+            return Analysis(log_z, nats, text, None, None, None, None, None, None, None)
+        has_unknown = has_token(&edges, encoder.vocabulary.unknown)
+        starts, ends, tokens, marginals = edge_arrays(&edges, weighted)
+        parts_array = conditionals = None
+        if with_conditionals or not weighted:
+            parts_array = array_from(&parts.data, parts.size * sizeof(int32_t), INT32).reshape(-1, 2)
+        if with_conditionals:
+            conditionals = array_from(&edges.conditionals.data, tokens.shape[0] * sizeof(double), FLOAT64)
+        return Analysis(log_z, nats, text, starts, ends, tokens, has_unknown, parts_array, marginals, conditionals)
     finally:
         edges_free(&edges)
         free(parts.data)
