@@ -8,10 +8,11 @@ Source of the layout: Aoe, "An efficient digital search algorithm by using a dou
 structure", 1989; the XOR form is that of Darts-clone.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
+from viterbi_sampling.engine.cuts cimport lowest
 from viterbi_sampling.errors import ModelError
 
 cdef enum:
@@ -22,12 +23,18 @@ cdef enum:
 
 cdef struct Builder:
     Node* nodes
+    uint64_t* free              # one bit a slot
     size_t size
     size_t capacity
-    size_t lowest           # no slot below is free
+    size_t lowest               # no slot of the words of `free` below is
     const uint8_t* text
-    const int64_t* starts   # of each key
-    const int32_t* lengths
+    int64_t end                 # of the text of all keys
+
+cdef struct Key:                # a piece; with its bytes at hand, so that the keys of a range lie together in memory
+    int64_t start               # in the text
+    uint8_t bytes[8]            # those from the last multiple of 8 of the depth on; 0 after the end
+    int32_t length
+    int32_t id
 
 cdef struct Pending:        # keys[low:high] share their first `depth` bytes, which lead to `node`
     uint32_t node
@@ -38,48 +45,56 @@ cdef struct Pending:        # keys[low:high] share their first `depth` bytes, wh
 
 cdef bint add_block(Builder* b) noexcept nogil:
     cdef size_t i
-    cdef Node* nodes
+    cdef void* grown
     if b.size + BLOCK > b.capacity:
         b.capacity = 2 * b.capacity + 16 * BLOCK
-        nodes = <Node*>realloc(b.nodes, b.capacity * sizeof(Node))
-        if nodes == NULL:
+        grown = realloc(b.nodes, b.capacity * sizeof(Node))
+        if grown == NULL:
             return False
-        b.nodes = nodes
+        b.nodes = <Node*>grown
+        grown = realloc(b.free, b.capacity // 8)
+        if grown == NULL:
+            return False
+        b.free = <uint64_t*>grown
     for i in range(b.size, b.size + BLOCK):
         b.nodes[i].base = 0
         b.nodes[i].parent = <uint32_t>NO_PARENT
         b.nodes[i].piece = NO_PIECE
         b.nodes[i].score = 0
+    for i in range(b.size // 64, (b.size + BLOCK) // 64):
+        b.free[i] = ~<uint64_t>0
+    if b.size == 0:
+        b.free[0] ^= 1          # the root
     b.size += BLOCK
     return True
 
 
 cdef inline bint is_free(const Builder* b, size_t slot) noexcept nogil:
-    return b.nodes[slot].parent == <uint32_t>NO_PARENT and slot != ROOT
+    return b.free[slot >> 6] >> (slot & 63) & 1
 
 
 cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noexcept nogil:
     """Find a base for `node` under which all its children's slots are free, and take them."""
-    cdef size_t slot, base = 0, first
+    cdef size_t word, base = 0
+    cdef uint64_t left
     cdef int i
     cdef bint found = False
-    while b.lowest < b.size and not is_free(b, b.lowest):
+    while b.lowest < b.size // 64 and b.free[b.lowest] == 0:
         b.lowest += 1
-    first = b.lowest
-    if count > 1 and b.size > OPEN_BLOCKS * BLOCK and first < b.size - OPEN_BLOCKS * BLOCK:
-        first = b.size - OPEN_BLOCKS * BLOCK
-    slot = first
-    while slot < b.size:
-        if is_free(b, slot):
-            base = slot ^ labels[0]
+    word = b.lowest
+    if count > 1 and b.size > OPEN_BLOCKS * BLOCK and word < (b.size - OPEN_BLOCKS * BLOCK) // 64:
+        word = (b.size - OPEN_BLOCKS * BLOCK) // 64
+    while word < b.size // 64 and not found:
+        left = b.free[word]
+        while left and not found:
+            base = (word << 6 | lowest(left)) ^ labels[0]
+            left &= left - 1
             found = True
             for i in range(1, count):
                 if not is_free(b, base ^ labels[i]):
                     found = False
                     break
-            if found:
-                break
-        slot += 1
+        word += 1
     if not found:
         base = b.size       # no label is 0, so the slots are free whatever they are
         if not add_block(b):
@@ -87,39 +102,52 @@ cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noe
     b.nodes[node].base = <uint32_t>base
     for i in range(count):
         b.nodes[base ^ labels[i]].parent = node
+        b.free[(base ^ labels[i]) >> 6] ^= <uint64_t>1 << ((base ^ labels[i]) & 63)
     return True
 
 
-cdef int32_t split(Builder* b, int32_t* order, int32_t* scratch, const Pending* range_, uint8_t* labels,
-                   int32_t* bounds) noexcept nogil:
+cdef inline void fetch(const Builder* b, Key* key, int32_t depth) noexcept nogil:
+    """Bring the next bytes of a key to hand, `depth` being a multiple of 8."""
+    cdef int32_t i, count = min(8, key.length - depth)
+    if key.start + depth + 8 <= b.end:
+        memcpy(key.bytes, b.text + key.start + depth, 8)
+        for i in range(count, 8):
+            key.bytes[i] = 0
+    else:
+        memset(key.bytes, 0, 8)
+        memcpy(key.bytes, b.text + key.start + depth, count)
+
+
+cdef int32_t split(Key* keys, Key* scratch, const Pending* range_, uint8_t* labels, int32_t* bounds) noexcept nogil:
     """Order the keys of a range by their byte at its depth; the number of distinct bytes.
 
     `labels` receives the bytes, `bounds` where the keys of each begin (and the end of the last).
     """
     cdef int32_t counts[257]
-    cdef int32_t i, at, key, total = range_.low, distinct = 0
+    cdef int32_t i, at, total = range_.low, distinct = 0, place = range_.depth & 7
+    cdef Key key
     cdef int c
     if range_.high - range_.low <= <int32_t>FEW_KEYS:
         # Most ranges are small: sorted by insertion, without a look at all 256 bytes.
-        for i in range(range_.low, range_.high):
-            key = order[i]
-            c = b.text[b.starts[key] + range_.depth]
+        for i in range(range_.low + 1, range_.high):
+            if keys[i - 1].bytes[place] <= keys[i].bytes[place]:
+                continue
+            key = keys[i]
             at = i
-            while at > range_.low and b.text[b.starts[order[at - 1]] + range_.depth] > c:
-                order[at] = order[at - 1]
+            while at > range_.low and keys[at - 1].bytes[place] > key.bytes[place]:
+                keys[at] = keys[at - 1]
                 at -= 1
-            order[at] = key
+            keys[at] = key
         for i in range(range_.low, range_.high):
-            c = b.text[b.starts[order[i]] + range_.depth]
-            if distinct == 0 or labels[distinct - 1] != c:
-                labels[distinct] = <uint8_t>c
+            if distinct == 0 or labels[distinct - 1] != keys[i].bytes[place]:
+                labels[distinct] = keys[i].bytes[place]
                 bounds[distinct] = i
                 distinct += 1
         bounds[distinct] = range_.high
         return distinct
     memset(counts, 0, sizeof(counts))
     for i in range(range_.low, range_.high):
-        counts[b.text[b.starts[order[i]] + range_.depth]] += 1
+        counts[keys[i].bytes[place]] += 1
     for c in range(256):
         if counts[c]:
             labels[distinct] = <uint8_t>c
@@ -131,11 +159,10 @@ cdef int32_t split(Builder* b, int32_t* order, int32_t* scratch, const Pending* 
     bounds[distinct] = total
     if distinct > 1:
         for i in range(range_.low, range_.high):
-            c = b.text[b.starts[order[i]] + range_.depth]
-            scratch[counts[c]] = order[i]
+            c = keys[i].bytes[place]
+            scratch[counts[c]] = keys[i]
             counts[c] += 1
-        for i in range(range_.low, range_.high):
-            order[i] = scratch[i]
+        memcpy(keys + range_.low, scratch + range_.low, (range_.high - range_.low) * sizeof(Key))
     return distinct
 
 
@@ -153,40 +180,40 @@ cdef class Trie:
         """
         cdef Builder b
         cdef Py_ssize_t k
-        cdef int32_t i, equal = -1
+        cdef int32_t equal = -1
         cdef bint failed = False
         b.nodes = NULL
+        b.free = NULL
         b.size = b.capacity = b.lowest = 0
         b.text = text
-        cdef int64_t* starts = <int64_t*>malloc((count + 1) * sizeof(int64_t))
-        cdef int32_t* lengths = <int32_t*>malloc((count + 1) * sizeof(int32_t))
-        cdef int32_t* order = <int32_t*>malloc((count + 1) * sizeof(int32_t))
-        cdef int32_t* scratch = <int32_t*>malloc((count + 1) * sizeof(int32_t))
+        b.end = 0
+        cdef Key* keys = <Key*>malloc((count + 1) * sizeof(Key))
+        cdef Key* scratch = <Key*>malloc((count + 1) * sizeof(Key))
         cdef Pending* stack = <Pending*>malloc((count + 257) * sizeof(Pending))
         try:
-            if not starts or not lengths or not order or not scratch or not stack:
+            if not keys or not scratch or not stack:
                 raise MemoryError()
-            b.starts = starts
-            b.lengths = lengths
             for k in range(count):
-                starts[k] = offsets[ids[k]]
-                lengths[k] = <int32_t>(offsets[ids[k] + 1] - offsets[ids[k]])
-                order[k] = <int32_t>k
+                b.end = max(b.end, offsets[ids[k] + 1])
+            for k in range(count):
+                keys[k].start = offsets[ids[k]]
+                keys[k].length = <int32_t>(offsets[ids[k] + 1] - offsets[ids[k]])
+                keys[k].id = ids[k]
+                fetch(&b, &keys[k], 0)
             with nogil:
-                failed = not fill(&b, order, scratch, stack, ids, scores, <int32_t>count, &equal)
+                failed = not fill(&b, keys, scratch, stack, scores, <int32_t>count, &equal)
             if failed:
                 raise MemoryError()
             if equal >= 0:
-                raise ModelError(f"piece {ids[equal]} ({text[starts[equal]:starts[equal] + lengths[equal]].decode()!r}) "
-                                 "is there twice")
+                piece = text[offsets[equal]:offsets[equal + 1]].decode("utf-8", "backslashreplace")
+                raise ModelError(f"piece {equal} ({piece!r}) is there twice")
             self.nodes = b.nodes
             self.size = b.size
             b.nodes = NULL
         finally:
             free(b.nodes)
-            free(starts)
-            free(lengths)
-            free(order)
+            free(b.free)
+            free(keys)
             free(scratch)
             free(stack)
         return 0
@@ -196,12 +223,12 @@ cdef class Trie:
         return self.size * sizeof(Node)
 
 
-cdef bint fill(Builder* b, int32_t* order, int32_t* scratch, Pending* stack, const int32_t* ids, const float* scores,
-               int32_t count, int32_t* equal) noexcept nogil:
-    """Build all nodes; False without memory. `equal` receives a key that is there twice."""
+cdef bint fill(Builder* b, Key* keys, Key* scratch, Pending* stack, const float* scores, int32_t count,
+               int32_t* equal) noexcept nogil:
+    """Build all nodes; False without memory. `equal` receives the id of a key that is there twice."""
     cdef uint8_t labels[256]
     cdef int32_t bounds[257]
-    cdef int32_t pending = 0, distinct, i, key
+    cdef int32_t pending = 0, distinct, first, i
     cdef Pending range_
     cdef Node* node
     if not add_block(b):
@@ -214,32 +241,31 @@ cdef bint fill(Builder* b, int32_t* order, int32_t* scratch, Pending* stack, con
     while pending:
         pending -= 1
         range_ = stack[pending]
-        # The keys that end here: one at most, or two are equal.
-        i = range_.low
-        while i < range_.high:
-            key = order[i]
-            if b.lengths[key] == range_.depth:
-                node = &b.nodes[range_.node]
-                if node.piece != NO_PIECE:
-                    equal[0] = key
-                    return True
-                node.piece = ids[key]
-                node.score = scores[ids[key]]
-                order[i] = order[range_.low]
-                range_.low += 1
-            i += 1
-        if range_.low == range_.high:
-            continue
+        if range_.depth and range_.depth & 7 == 0:
+            for i in range(range_.low, range_.high):
+                fetch(b, &keys[i], range_.depth)
         if range_.high - range_.low == 1:
             distinct = 1
-            labels[0] = b.text[b.starts[order[range_.low]] + range_.depth]
+            labels[0] = keys[range_.low].bytes[range_.depth & 7]
             bounds[0] = range_.low
             bounds[1] = range_.high
         else:
-            distinct = split(b, order, scratch, &range_, labels, bounds)
-        if not place(b, range_.node, labels, distinct):
+            distinct = split(keys, scratch, &range_, labels, bounds)
+        first = 0
+        if labels[0] == 0:
+            # The keys that end here: one, or two are equal.
+            if bounds[1] - bounds[0] > 1:
+                equal[0] = keys[bounds[0] + 1].id
+                return True
+            node = &b.nodes[range_.node]
+            node.piece = keys[range_.low].id
+            node.score = scores[node.piece]
+            first = 1
+            if distinct == 1:
+                continue
+        if not place(b, range_.node, labels + first, distinct - first):
             return False
-        for i in range(distinct - 1, -1, -1):
+        for i in range(distinct - 1, first - 1, -1):
             stack[pending].node = b.nodes[range_.node].base ^ labels[i]
             stack[pending].low = bounds[i]
             stack[pending].high = bounds[i + 1]
