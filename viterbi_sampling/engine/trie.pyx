@@ -35,6 +35,7 @@ cdef struct Key:                # a piece; with its bytes at hand, so that the k
     uint8_t bytes[8]            # those from the last multiple of 8 of the depth on; 0 after the end
     int32_t length
     int32_t id
+    float score
 
 cdef struct Pending:        # keys[low:high] share their first `depth` bytes, which lead to `node`
     uint32_t node
@@ -199,9 +200,10 @@ cdef class Trie:
                 keys[k].start = offsets[ids[k]]
                 keys[k].length = <int32_t>(offsets[ids[k] + 1] - offsets[ids[k]])
                 keys[k].id = ids[k]
+                keys[k].score = scores[ids[k]]
                 fetch(&b, &keys[k], 0)
             with nogil:
-                failed = not fill(&b, keys, scratch, stack, scores, <int32_t>count, &equal)
+                failed = not fill(&b, keys, scratch, stack, <int32_t>count, &equal)
             if failed:
                 raise MemoryError()
             if equal >= 0:
@@ -223,8 +225,7 @@ cdef class Trie:
         return self.size * sizeof(Node)
 
 
-cdef bint fill(Builder* b, Key* keys, Key* scratch, Pending* stack, const float* scores, int32_t count,
-               int32_t* equal) noexcept nogil:
+cdef bint fill(Builder* b, Key* keys, Key* scratch, Pending* stack, int32_t count, int32_t* equal) noexcept nogil:
     """Build all nodes; False without memory. `equal` receives the id of a key that is there twice."""
     cdef uint8_t labels[256]
     cdef int32_t bounds[257]
@@ -259,7 +260,7 @@ cdef bint fill(Builder* b, Key* keys, Key* scratch, Pending* stack, const float*
                 return True
             node = &b.nodes[range_.node]
             node.piece = keys[range_.low].id
-            node.score = scores[node.piece]
+            node.score = keys[range_.low].score
             first = 1
             if distinct == 1:
                 continue
