@@ -22,8 +22,8 @@ from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.words cimport (
-    MAX_WORD, MOST_AHEAD, SHORT_WORD, Ahead, Slot, Table, find, find_ahead, hash_of, key_of, long_key, look_ahead, prefetch,
-    record_of, tokens_in,
+    LOOKED, MAX_WORD, MOST_AHEAD, SHORT_WORD, Ahead, Slot, Table, find, find_ahead, hash_of, key_of, long_key, look_ahead,
+    prefetch, record_of, skipped, tokens_in,
 )
 
 cdef enum:
@@ -123,7 +123,7 @@ cdef int sample_word(Algorithm algorithm, const Vocabulary* vocabulary, const We
     cdef int i, parts, status
     cdef int32_t first = begin, size = end - begin
     cdef bint drawn
-    if slot == NULL and size <= MAX_WORD and algorithm != VITERBI_SAMPLING:
+    if slot == NULL and size <= MAX_WORD:
         slot = learn(algorithm, vocabulary, weights, text + begin, size, known, place, scratch)
     if slot == NULL:
         return sample_directly(algorithm, vocabulary, weights, spelling, text, begin, end, stream, scratch, out, log_prob)
@@ -153,11 +153,14 @@ cdef int sample_word(Algorithm algorithm, const Vocabulary* vocabulary, const We
     return OK
 
 
-cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
-                const Spelling* spelling, const uint8_t* text, int32_t size, Stream* stream, Table* known,
-                Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
-    """In three steps, each of which asks for the cache lines of the next: slots, records, rows of paths."""
-    cdef int32_t at = 0, begin
+cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
+                      const Spelling* spelling, const uint8_t* text, int32_t from_, int32_t* stop, Stream* stream,
+                      Table* known, Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
+    """One random path over text[from_:stop], word by word; up to an earlier `stop`, if it should be asked whether that pays.
+
+    In three steps, each of which asks for the cache lines of the next: slots, records, rows of paths.
+    """
+    cdef int32_t at = from_, begin, size = stop[0]
     cdef int word, first, known_words, status
     cdef Ahead ahead
     cdef Slot* place = NULL
@@ -170,9 +173,7 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
     cdef int32_t tokens[MAX_WORD + ROW]
     cdef int32_t* target
     cdef bint plain = not out.with_spans and log_prob == NULL, fits
-    if vocabulary.directly:
-        return sample_directly(algorithm, vocabulary, weights, spelling, text, 0, size, stream, scratch, out, log_prob)
-    while at < size:
+    while at < size and known.looked < LOOKED:
         look_ahead(cuts, known, text, size, at, &ahead)
         word = 0
         while word < ahead.count:
@@ -182,7 +183,7 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
             slot = NULL
             while word < ahead.count:
                 slot = NULL
-                if ahead.ends[word] - begin <= MAX_WORD and algorithm != VITERBI_SAMPLING:
+                if ahead.ends[word] - begin <= MAX_WORD:
                     slot = find_ahead(known, text + begin, ahead.ends[word] - begin, &ahead, word, &place)
                 if slot == NULL:
                     break
@@ -237,12 +238,36 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
             word = known_words
             if word < ahead.count:
                 # Another word; what is known may have moved afterwards.
+                known.missed += slot == NULL
                 status = sample_word(algorithm, vocabulary, weights, spelling, text, at, ahead.ends[word], slot, place,
                                      stream, known, scratch, out, log_prob)
                 if status != OK:
                     return status
                 at = ahead.ends[word]
                 word += 1
+        known.looked += ahead.count
         if scratch.cancelled[0]:
             return CANCELLED
+    stop[0] = at
+    return OK
+
+
+cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
+                const Spelling* spelling, const uint8_t* text, int32_t size, Stream* stream, Table* known,
+                Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
+    """One random path over a text, word by word where the cache pays."""
+    cdef int32_t at = 0, end
+    cdef int status
+    cdef bint alone = vocabulary.directly or algorithm == VITERBI_SAMPLING      # of which nothing is kept
+    while at < size:
+        end = size if alone else skipped(known, cuts, text, size, at)
+        if end > at:
+            status = sample_directly(algorithm, vocabulary, weights, spelling, text, at, end, stream, scratch, out, log_prob)
+        else:
+            end = size
+            status = sample_words(algorithm, vocabulary, cuts, weights, spelling, text, at, &end, stream, known, scratch, out,
+                                  log_prob)
+        if status != OK:
+            return status
+        at = end
     return OK

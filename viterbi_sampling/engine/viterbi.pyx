@@ -41,7 +41,8 @@ from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_toke
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
 from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.words cimport (
-    Ahead, INLINE_TOKENS, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, record_of, take, tokens_in,
+    Ahead, INLINE_TOKENS, LOOKED, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, record_of, skipped, take,
+    tokens_in,
 )
 
 cdef enum:
@@ -351,6 +352,15 @@ cdef int decide_plainly(const Vocabulary* vocabulary, const Spelling* spelling, 
     return status
 
 
+cdef int32_t next_beginning(const Vocabulary* vocabulary, const uint8_t* text, int32_t at, int32_t end) noexcept nogil:
+    """The next place from `at` on where the sum begins anew, or `end`."""
+    if vocabulary.restart == NEVER:
+        return end
+    while at < end and not begins_anew(vocabulary, text, at):
+        at += 1
+    return at
+
+
 cdef bint add_record(const Vocabulary* vocabulary, const Spelling* spelling, bint single_precision, const uint8_t* text,
                      int32_t begin, const Record* record, Score* score, Tokens* out) noexcept nogil:
     """Add the tokens of a record, and its score. False without memory."""
@@ -370,31 +380,30 @@ cdef bint add_record(const Vocabulary* vocabulary, const Spelling* spelling, bin
 
 
 cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling,
-                       bint single_precision, const uint8_t* text, int32_t size, Table* known, Scratch* scratch,
-                       Tokens* out) noexcept nogil:
-    """The best path over a text, word by word."""
-    cdef int32_t at = 0, end
+                       bint single_precision, const uint8_t* text, int32_t begin, int32_t* stop, Table* known, Score* score,
+                       Scratch* scratch, Tokens* out) noexcept nogil:
+    """The best path over text[begin:stop], word by word; up to an earlier `stop`, if it should be asked whether that pays."""
+    cdef int32_t at = begin, end, size = stop[0]
     cdef int word, status
     cdef Ahead ahead
     cdef Slot* slot
     cdef Slot* place
     cdef int32_t* target
     cdef const Record* record
-    cdef Score score
-    known_now(&score, 0, out.ids.size)
-    while at < size:
+    while at < size and known.looked < LOOKED:
         look_ahead(cuts, known, text, size, at, &ahead)
         for word in range(ahead.count):
             end = ahead.ends[word]
             if vocabulary.restart != NEVER and begins_anew(vocabulary, text, at):
-                known_now(&score, 0, out.ids.size)
+                known_now(score, 0, out.ids.size)
             slot = NULL
             if end - at <= MAX_WORD:
                 slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
                 if slot == NULL:
+                    known.missed += 1
                     slot = learn(vocabulary, single_precision, text + at, end - at, known, place, scratch.pairs)
             if slot == NULL:
-                status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, &score, scratch, out)
+                status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, score, scratch, out)
                 if status != OK:
                     return status
             elif slot.tokens[0] >= 0:
@@ -414,49 +423,58 @@ cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const
                         out.ids.size += tokens_in(slot)
                         out.after_unknown = False
                 else:
-                    status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, &score, scratch, out)
+                    status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, score, scratch, out)
                     if status != OK:
                         return status
             else:
                 record = <const Record*>record_of(known, slot)
                 if score.bound >= record.limit:
-                    status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, &score, scratch, out)
+                    status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, score, scratch, out)
                     if status != OK:
                         return status
-                elif not add_record(vocabulary, spelling, single_precision, text, at, record, &score, out):
+                elif not add_record(vocabulary, spelling, single_precision, text, at, record, score, out):
                     return NO_MEMORY
             at = end
+        known.looked += ahead.count
         if out.ids.size - score.known > MOST_SINCE:
-            know(&score, vocabulary, single_precision, out.ids.data, out.ids.size)
+            know(score, vocabulary, single_precision, out.ids.data, out.ids.size)
         if scratch.cancelled[0]:
             return CANCELLED
+    stop[0] = at
     return OK
 
 
-cdef int directly(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t size,
-                  Scratch* scratch, Tokens* out, real zero) noexcept nogil:
-    """The best path over a text by the plain pass alone."""
-    cdef real total
-    cdef int32_t at = 0, end
+cdef int directly(const Vocabulary* vocabulary, const Spelling* spelling, bint single_precision, const uint8_t* text,
+                  int32_t begin, int32_t end, Score* score, Scratch* scratch, Tokens* out) noexcept nogil:
+    """The best path over text[begin:end], which lies between cuts, by the plain pass alone."""
+    cdef int32_t at = begin, next_at
     cdef int status
-    while at < size:
-        end = size
-        if vocabulary.restart != NEVER:
-            end = at + 1
-            while end < size and not begins_anew(vocabulary, text, end):
-                end += 1
-        total = zero
-        status = plain_pass[real](vocabulary, spelling, text, at, end, &total, scratch, out)
+    while at < end:
+        if vocabulary.restart != NEVER and begins_anew(vocabulary, text, at):
+            known_now(score, 0, out.ids.size)
+        next_at = next_beginning(vocabulary, text, at + 1, end)
+        status = decide_plainly(vocabulary, spelling, single_precision, text, at, next_at, score, scratch, out)
         if status != OK:
             return status
-        at = end
+        at = next_at
     return OK
 
 
 cdef int viterbi(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling, bint single_precision,
                  const uint8_t* text, int32_t size, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
-    if vocabulary.directly:
-        if single_precision:
-            return directly[float](vocabulary, spelling, text, size, scratch, out, 0)
-        return directly[double](vocabulary, spelling, text, size, scratch, out, 0)
-    return through_words(vocabulary, cuts, spelling, single_precision, text, size, known, scratch, out)
+    """The best path over a text, word by word where the cache pays."""
+    cdef int32_t at = 0, end
+    cdef int status
+    cdef Score score
+    known_now(&score, 0, out.ids.size)
+    while at < size:
+        end = size if vocabulary.directly else skipped(known, cuts, text, size, at)
+        if end > at:
+            status = directly(vocabulary, spelling, single_precision, text, at, end, &score, scratch, out)
+        else:
+            end = size
+            status = through_words(vocabulary, cuts, spelling, single_precision, text, at, &end, known, &score, scratch, out)
+        if status != OK:
+            return status
+        at = end
+    return OK

@@ -5,6 +5,7 @@ from libc.string cimport memcmp, memcpy
 
 from viterbi_sampling.engine.buffer cimport Bytes
 from viterbi_sampling.engine.cuts cimport BLOCK_BYTES, CutTable, word_ends
+from viterbi_sampling.engine.utf8 cimport is_trail
 
 cdef enum:
     AHEAD = 24              # words that are looked at, or some more, before the first of them is decided
@@ -31,6 +32,15 @@ cdef struct Table:
     Bytes arena
     size_t most_slots
     size_t most_bytes       # of the arena
+    size_t looked           # words looked up lately, and how many of them were new: see skipped
+    size_t missed
+    int32_t skip            # bytes to decide without the table the next time that it does not pay
+    int32_t left            # bytes to decide without it now
+
+cdef enum:
+    LOOKED = 512            # words after which it is asked again whether the table pays
+    FIRST_SKIP = 1 << 13
+    MOST_SKIP = 1 << 17
 
 cdef extern from *:
     """
@@ -146,3 +156,34 @@ cdef inline Slot* find_ahead(Table* table, const uint8_t* word, int32_t size, co
                              Slot** place) noexcept nogil:
     """The slot of the i-th of the words that come next, see find."""
     return find(table, word, size, ahead.lows[i], ahead.highs[i], ahead.hashes[i], place)
+
+
+cdef inline int32_t skipped(Table* table, const CutTable* cuts, const uint8_t* text, int32_t size,
+                            int32_t at) noexcept nogil:
+    """Where to go on looking words up: `at`, or a cut behind where nearly all words were new lately.
+
+    Such words cost more to keep than they will ever give back. The longer they last, the more is decided without the
+    table before it is asked again.
+    """
+    cdef int32_t ends[BLOCK_BYTES + 2]
+    if table.left == 0:
+        if table.looked < LOOKED:
+            return at
+        if 8 * table.missed < 7 * table.looked:
+            table.looked = table.missed = 0
+            table.skip = FIRST_SKIP
+            return at
+        table.looked = table.missed = LOOKED // 2
+        table.left = table.skip
+        table.skip = min(2 * table.skip, MOST_SKIP)
+    if size - at <= table.left:
+        table.left -= size - at
+        return size
+    at += table.left
+    table.left = 0
+    while at < size and is_trail(text[at]):
+        at += 1
+    if at < size:
+        word_ends(cuts, text, size, at, 1, ends)
+        at = ends[0]
+    return at

@@ -39,6 +39,7 @@ cdef bint table_start(Table* table, size_t most_slots, size_t most_bytes) noexce
     memset(table, 0, sizeof(Table))
     table.most_slots = most_slots
     table.most_bytes = most_bytes
+    table.skip = FIRST_SKIP
     return new_slots(table, FIRST_SLOTS)
 
 
