@@ -271,3 +271,13 @@ def test_batch() -> None:
     assert Batch(np.zeros(0, np.int32), np.zeros(1, np.int64)).to_padded(0).shape == (0, 0)
     assert batch == Batch(batch.ids.copy(), batch.offsets.copy())
     assert "3 rows, 4 ids" in repr(batch)
+
+
+def test_decoding_by_several_threads(bundled: Tokenizer, sample_lines: list[str]) -> None:
+    """Rows of all lengths, empty ones included, more of them than one thread takes at once."""
+    lines = [line * (i % 7) for i, line in enumerate(sample_lines * 400)]
+    batch = bundled.encode_batch(lines)
+    assert len(batch.ids) > 4 * (1 << 16)
+    assert bundled.decode_batch(batch, num_threads=1) == lines
+    assert bundled.decode_batch(batch, num_threads=4) == lines
+    assert bundled.decode_batch(batch.to_list(), num_threads=3) == lines

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from viterbi_sampling.engine.encoder import WeightTable
 
 DEFAULT_MODEL = "default.model"
+IDS_A_THREAD = 1 << 16
+"""Fewer ids than this are not worth a thread to decode them."""
+
 WEIGHT_TABLES = 8
 """Tables of edge weights that a tokenizer keeps, one for each alpha it was used with last."""
 
@@ -321,18 +324,24 @@ class Tokenizer:
         array = self._checked_ids(ids)
         return self._texts(array, np.array([0, len(array)], np.int64))[0]
 
-    def decode_batch(self, batch: Batch | Iterable[Sequence[int] | npt.NDArray[np.integer[Any]]]) -> list[str]:
-        """The text of each row of a Batch, or of each sequence of ids."""
+    def decode_batch(
+        self,
+        batch: Batch | Iterable[Sequence[int] | npt.NDArray[np.integer[Any]]],
+        *,
+        num_threads: int | None = None,
+    ) -> list[str]:
+        """The text of each row of a Batch, or of each sequence of ids; `num_threads` as in encode_batch."""
+        threads = thread_count(num_threads)
         if isinstance(batch, Batch):
-            return self._texts(self._checked_ids(batch.ids), np.ascontiguousarray(batch.offsets, np.int64))
+            return self._texts(self._checked_ids(batch.ids), np.ascontiguousarray(batch.offsets, np.int64), threads)
         given = tuple(batch)
         plain = joined(given, len(self))
         if plain is not None:
-            return self._texts(*plain)
+            return self._texts(*plain, threads)
         rows = [self._checked_ids(row) for row in given]
         bounds = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=bounds[1:])
-        return self._texts(np.concatenate(rows) if rows else np.zeros(0, np.int32), bounds)
+        return self._texts(np.concatenate(rows) if rows else np.zeros(0, np.int32), bounds, threads)
 
     def normalize(self, text: Text) -> str:
         """The text that is segmented: rewritten by the model's rules, spaces as U+2581."""
@@ -742,7 +751,16 @@ class Tokenizer:
             raise ValueError(f"ids[{at}] = {array[at]} is not an id of this model: ids are 0 to {len(self) - 1}")
         return np.ascontiguousarray(array, np.int32)
 
-    def _texts(self, ids: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64]) -> list[str]:
+    def _texts(self, ids: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64], threads: int = 1) -> list[str]:
+        threads = min(threads, len(ids) // IDS_A_THREAD)
+        if threads > 1:
+            from concurrent.futures import ThreadPoolExecutor  # slow to import
+
+            cuts = np.searchsorted(bounds, np.linspace(0, len(ids), threads + 1))
+            cuts[0], cuts[-1] = 0, len(bounds) - 1
+            with ThreadPoolExecutor(threads) as pool:
+                parts = pool.map(lambda begin, end: self._texts(ids, bounds[begin : end + 1]), cuts[:-1], cuts[1:])
+                return [text for part in parts for text in part]
         texts = self._decoder.decode(ids, bounds)
         if self._denormalize is not None:
             texts = [self._denormalize.normalize(text.encode("utf-8")).decode("utf-8") for text in texts]

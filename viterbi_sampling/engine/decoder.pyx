@@ -14,6 +14,10 @@ from libc.string cimport memcpy, memset
 from viterbi_sampling.engine.buffer cimport Bytes, reserve_bytes
 from viterbi_sampling.engine.utf8 cimport decode
 
+cdef enum:
+    BYTES_AT_ONCE = 1 << 16
+    ROWS_AT_ONCE = 1024
+
 cdef enum Kind:
     TEXT = 0
     CONTROL = 1
@@ -80,23 +84,38 @@ cdef class Decoder:
         self.errors = errors.encode()
 
     def decode(self, const int32_t[::1] ids, const int64_t[::1] bounds):
-        """The texts of rows ids[bounds[i]:bounds[i + 1]], as a list of str. The ids have been checked."""
+        """The texts of rows ids[bounds[i]:bounds[i + 1]], as a list of str. The ids have been checked.
+
+        The interpreter lock is given away once for some thousand bytes of text, so that threads can take turns.
+        """
         cdef Bytes out, queue
-        cdef Py_ssize_t row
-        cdef bint fits
+        cdef Py_ssize_t row = 0, first, count = bounds.shape[0] - 1
+        cdef int64_t begin, end
+        cdef size_t ends[ROWS_AT_ONCE]
+        cdef bint fits = True
         cdef const char* errors = self.errors
-        out.data = queue.data = NULL
-        out.size = out.capacity = queue.size = queue.capacity = 0
-        texts = []
+        cdef list texts = []
+        memset(&out, 0, sizeof(Bytes))
+        memset(&queue, 0, sizeof(Bytes))
         try:
-            for row in range(bounds.shape[0] - 1):
+            while row < count:
+                first = row
                 out.size = 0
                 with nogil:
-                    fits = self.decode_row(&ids[0] + bounds[row] if bounds[row] < bounds[row + 1] else NULL,
-                                           bounds[row + 1] - bounds[row], &queue, &out)
+                    while fits and row < count and row - first < ROWS_AT_ONCE and out.size < BYTES_AT_ONCE:
+                        begin = bounds[row]
+                        end = bounds[row + 1]
+                        fits = self.decode_row(&ids[0] + begin if begin < end else NULL, end - begin, &queue, &out)
+                        ends[row - first] = out.size
+                        row += 1
                 if not fits:
                     raise MemoryError()
-                texts.append(PyUnicode_DecodeUTF8(<const char*>out.data, out.size, errors) if out.size else "")
+                begin = 0
+                for k in range(row - first):
+                    end = <int64_t>ends[k]
+                    texts.append(PyUnicode_DecodeUTF8(<const char*>out.data + begin, end - begin, errors)
+                                 if begin < end else "")
+                    begin = end
         finally:
             free(out.data)
             free(queue.data)
@@ -137,6 +156,7 @@ cdef class Decoder:
         cdef int32_t id
         cdef uint8_t kind
         cdef bint at_start = True, stripped
+        cdef size_t start = out.size
         cdef const uint8_t* surface = self.surface
         cdef size_t surface_size = self.surface_size
         for i in range(count):
@@ -148,7 +168,7 @@ cdef class Decoder:
                 continue
             if queue.size and not end_bytes(queue, out):
                 return False
-            at_start = at_start and out.size == 0
+            at_start = at_start and out.size == start
             if kind == CONTROL:
                 continue
             begin = self.offsets[id]
@@ -161,6 +181,6 @@ cdef class Decoder:
                 begin += stripped
                 if begin < end and not append(out, &self.text[begin], end - begin):
                     return False
-            if (stripped and not self.strip_all) or out.size:
+            if (stripped and not self.strip_all) or out.size > start:
                 at_start = False
         return end_bytes(queue, out)

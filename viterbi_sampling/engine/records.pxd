@@ -26,8 +26,8 @@ cdef struct Known:
     double log_sum              # the logarithm of the sum of the weights of all its paths
 
 # The arrays of an AtOnce, one after the other. A threshold is in units of the uniforms, 2^-53, rounded up, so that
-# k * 2^-53 < t if and only if k < ceil(t * 2^53). There is one for each path but the last, filled up to a multiple of
-# BLOCK by ones that lie above all uniforms. Their upper bits nearly always decide.
+# k * 2^-53 < t if and only if k < ceil(t * 2^53). There is one for each path but the last. Their upper bits nearly
+# always decide: they are filled up to a multiple of BLOCK by ones that lie above all uniforms.
 cdef enum:
     BLOCK = 16
     ROW = 8
@@ -41,7 +41,7 @@ cdef struct AtOnce:
 
 cdef inline int32_t thresholds_of(const Known* entry) noexcept nogil:
     """Thresholds of an AtOnce, those included that fill it up."""
-    return (entry.choices - 1 + BLOCK - 1) // BLOCK * BLOCK
+    return (entry.choices - 1 + BLOCK - 1) & ~(BLOCK - 1)
 
 
 cdef inline AtOnce at_once(const Known* entry) noexcept nogil:

@@ -128,7 +128,7 @@ cdef Slot* keep_at_once(const uint8_t* word, int32_t size, Lesson* lesson, Table
                 # No part has several paths, so that all edges lie in front of it, the last first.
                 slot.tokens[i] = lesson.edges[front[longest - 1 - i]].token
         return slot
-    slot = take(known, place, word, size, sizeof(Known) + filled_up(paths - 1, BLOCK) * (sizeof(int16_t) + 8)
+    slot = take(known, place, word, size, sizeof(Known) + filled_up(paths - 1, BLOCK) * sizeof(int16_t) + (paths - 1) * 8
                 + lesson.edge_count * sizeof(int32_t) + paths * filled_up(longest + 1, ROW))
     if slot == NULL:
         return NULL
@@ -160,7 +160,8 @@ cdef Slot* keep_at_once(const uint8_t* word, int32_t size, Lesson* lesson, Table
         units = in_units(lesson.paths.thresholds[i] if i < paths - 1 else 1.0)
         # A threshold of 2^53 lies above all uniforms; no upper bits of one are greater.
         record.highs[i] = <int16_t>min(units >> 38, <uint64_t>0x7FFF)
-        memcpy(record.thresholds + 8 * i, &units, 8)
+        if i < paths - 1:
+            memcpy(record.thresholds + 8 * i, &units, 8)
     return slot
 
 
