@@ -44,12 +44,15 @@ class SentencePieceProcessor(ParallelEncoding, Hypotheses, Decoding, Vocabulary)
         checked = one_text(text)
         if self._model is None and not with_offsets:
             return checked[:0]
-        normalized, origins = align(self._unigram().encoder, checked)
-        if isinstance(checked, bytes):
-            return (normalized, origins.tolist()) if with_offsets else normalized
-        result = normalized.decode("utf-8")
+        encoder = self._unigram().encoder
         if not with_offsets:
-            return result
+            if isinstance(checked, bytes):
+                return encoder.normalize(checked)
+            return encoder.normalize(checked.encode("utf-8")).decode("utf-8")
+        normalized, origins = align(encoder, checked)
+        if isinstance(checked, bytes):
+            return normalized, origins.tolist()
+        result = normalized.decode("utf-8")
         # From bytes to characters, on both sides.
         starts = np.append((np.frombuffer(normalized, np.uint8) & 0xC0) != 0x80, True)
         given = np.frombuffer(checked.encode("utf-8"), np.uint8)
