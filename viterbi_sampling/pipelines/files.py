@@ -92,7 +92,8 @@ def tokenize_files(
     progress : is called after each chunk with the place and the number of bytes read
 
     A row that cannot be tokenized is a ValueError or TypeError with the file and its row. Memory: a
-    few chunks of 4 MB for each thread, more where single rows are longer.
+    few chunks of 4 MB for each thread, more where single rows are longer, and for a Parquet file three
+    times a row group of 64 MB.
     """
     files = reading.files_in([os.fspath(path) for path in inputs])
     run = _Run(files, os.fspath(output), job, read_as, write_as, thread_count(num_threads), progress)

@@ -27,6 +27,8 @@ FORMATS = {".npy": "npy", ".bin": "bin", ".parquet": "parquet", ".arrow": "arrow
 
 COLUMNAR = ("parquet", "arrow")
 ROW_GROUP_BYTES = 1 << 26
+"""Of a Parquet file: so much is held until it is written."""
+
 NPY_HEADER = 128
 
 
@@ -255,7 +257,7 @@ class ColumnWriter(Writer):
         if prepared.schema != self.schema:  # what another chunk held may look like another type
             prepared = prepared.cast(self.schema)
         self.waiting.append(prepared)
-        if sum(table.nbytes for table in self.waiting) >= ROW_GROUP_BYTES:
+        if not self.parquet or sum(table.nbytes for table in self.waiting) >= ROW_GROUP_BYTES:
             self._write_waiting()
 
     def checkpoint(self) -> dict[str, Any]:
