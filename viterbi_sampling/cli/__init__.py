@@ -6,6 +6,7 @@ import click
 
 from viterbi_sampling import __version__
 from viterbi_sampling.cli.bench import bench
+from viterbi_sampling.cli.convert import convert
 from viterbi_sampling.cli.decode import decode
 from viterbi_sampling.cli.demo import demo
 from viterbi_sampling.cli.inspect import inspect
@@ -23,5 +24,5 @@ def main() -> None:
     """
 
 
-for command in (encode, decode, sample, nbest, score, inspect, verify, bench, demo):
+for command in (encode, decode, sample, nbest, score, inspect, verify, convert, bench, demo):
     main.add_command(command)

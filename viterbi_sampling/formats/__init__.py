@@ -9,7 +9,8 @@ import re
 from collections.abc import Callable
 
 from viterbi_sampling.errors import ModelError
-from viterbi_sampling.formats import bytepiece, huggingface, sentencepiece
+from viterbi_sampling.formats import bytepiece, huggingface, huggingface_writer, sentencepiece
+from viterbi_sampling.formats.without_pipeline import without_pipeline
 from viterbi_sampling.model import Model
 
 _READERS: dict[str, Callable[[bytes], Model]] = {
@@ -20,7 +21,7 @@ _READERS: dict[str, Callable[[bytes], Model]] = {
 _WRITERS: dict[str, Callable[[Model], bytes]] = {
     "sentencepiece": sentencepiece.write,
     "bytepiece": bytepiece.write,
-    "huggingface": huggingface.write,
+    "huggingface": huggingface_writer.write,
 }
 
 # A BytePiece model: an object whose first key is base64, and its value a list.
@@ -58,4 +59,11 @@ def write(model: Model, format: str | None = None) -> bytes:
     name = (model.source_format or "sentencepiece") if format is None else format
     if name not in _WRITERS:
         raise ValueError(f"format must be one of {', '.join(_WRITERS)}, or None; got {name!r}")
+    if model.bytewise and name != "bytepiece":
+        raise ModelError(
+            f"a model of the format {name!r} cannot hold BytePiece's: pieces may begin and end inside a character, "
+            "and no character is unknown (compat.bytepiece has BytePiece's own conversion, which is not equivalent)"
+        )
+    if model.pipeline is not None and name == "sentencepiece":
+        model = without_pipeline(model, model.pipeline)
     return _WRITERS[name](model)

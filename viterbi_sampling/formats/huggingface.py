@@ -13,9 +13,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from viterbi_sampling.errors import ModelError
 from viterbi_sampling.formats.json_document import Field, document
 from viterbi_sampling.model import (
     MAX_PIECE_BYTES,
@@ -429,13 +426,3 @@ def _with_named_tokens(model: Model, pipeline: Pipeline) -> Model:
         pad_piece=pad if pad in special else name(None, "<pad>", "[PAD]"),
         unk_piece=model.pieces[int(unknown[0])] if len(unknown := model.ids_of_type(PieceType.UNKNOWN)) else "<unk>",
     )
-
-
-def write(model: Model) -> bytes:
-    """The bytes of a tokenizer.json for `model`; ModelError where the format cannot hold it."""
-    if model.source_format == "huggingface":
-        return model.source
-    raise ModelError(f"a model from {model.source_format or 'memory'} cannot be written as a tokenizer.json yet")
-
-
-assert np  # the arrays of Pieces are numpy's

@@ -49,7 +49,7 @@ def compiled(pipeline: Pipeline) -> PipelineNormalizer | None:
     if any(token.single_word or (token.normalized and (token.lstrip or token.rstrip)) for token in pipeline.added):
         return None
     cutting, prefix = "whole", "never"
-    if pipeline.cuts_at_spaces:
+    if pipeline.pre_tokenizers and pipeline.escapes_spaces:
         last = pipeline.pre_tokenizers[-1]
         assert isinstance(last, Metaspace)
         prefix = last.prepend

@@ -159,11 +159,18 @@ class Pipeline:
     @property
     def escapes_spaces(self) -> bool:
         """Whether no space reaches the model: U+2581 stands for it, as in sentencepiece."""
-        if self.cuts_at_spaces:
+        if self.cuts_at_spaces or self._keeps_whole:
             return True
         last = self.normalizers[-1] if self.normalizers else None
         escaped = isinstance(last, Replace) and last.pattern == " " and last.content == SPACE
         return escaped and not self.pre_tokenizers
+
+    @property
+    def _keeps_whole(self) -> bool:
+        """Whether the one pre-tokenizer writes U+2581 for spaces and cuts nowhere."""
+        return len(self.pre_tokenizers) == 1 and any(
+            isinstance(step, Metaspace) and step.replacement == SPACE and not step.split for step in self.pre_tokenizers
+        )
 
     @property
     def cuts_at_spaces(self) -> bool:

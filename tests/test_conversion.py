@@ -1,0 +1,140 @@
+"""Models from one format to another: equal ids, or an error that says why."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+import sentencepiece
+import tokenizers
+from click.testing import CliRunner
+from conftest import SHARED, train
+from test_huggingface import SMALL, added, lines_of, small
+
+from viterbi_sampling import ModelError, Tokenizer
+from viterbi_sampling.cli import main
+from viterbi_sampling.formats.charsmap import charsmap_of, rules_of
+from viterbi_sampling.formats.sentencepiece import read
+
+TO_MODEL = ["llmjp_v2.1_50k_bytefallback", "t5_small_32k", "pegasus_96k", "xlnet_base_cased_32k_no_type"]
+TO_JSON = ["nai_t5_32k_extra_ids", "hf_fixture_1k", "llmjp_v2.1_50k", "hf_fixture_bytefallback_2k"]
+
+
+def texts() -> list[str]:
+    """Lines without what the libraries treat differently: spaces at the ends, special tokens, runs that tie, marks."""
+    draw = random.Random(1)
+    found = []
+    for name in (
+        "en_botchan.txt",
+        "react_docs_ru.md.txt.xz",
+        "ja_wagahaiwa_nekodearu.txt.xz",
+        "tatoeba_laser_v1.tsv.xz",
+    ):
+        lines = lines_of(SHARED / "corpora" / name)
+        found += [re.sub(" +", " ", line.strip()) for line in draw.sample(lines, 250)]
+    return [line for line in found if not re.search(r"[\u0300-\u036f\u0900-\u0eff\u200b-\u200f]|<|(.)\1\1\1", line)]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", TO_MODEL)
+def test_a_tokenizer_json_becomes_a_model_with_the_same_ids(name: str, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_file(SHARED / "models" / "tokenizers" / f"{name}.tokenizer.json")
+    tokenizer.save(tmp_path / "a.model", format="sentencepiece")
+    peer = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "a.model"))
+    lines = texts()
+    wanted = tokenizer.encode_batch(lines).to_list()
+    assert peer.encode(lines) == wanted
+    assert Tokenizer.from_file(tmp_path / "a.model").encode_batch(lines).to_list() == wanted
+    assert (peer.unk_id(), peer.eos_id()) == (tokenizer.unk_id, tokenizer.eos_id)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", TO_JSON)
+def test_a_model_becomes_a_tokenizer_json_with_the_same_ids(name: str, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_file(SHARED / "models" / "sentencepiece" / f"{name}.model")
+    tokenizer.save(tmp_path / "a.json", format="huggingface")
+    peer = tokenizers.Tokenizer.from_file(str(tmp_path / "a.json"))
+    lines = texts()
+    wanted = tokenizer.encode_batch(lines).to_list()
+    assert [encoding.ids for encoding in peer.encode_batch(lines, add_special_tokens=False)] == wanted
+    assert Tokenizer.from_file(tmp_path / "a.json").encode_batch(lines).to_list() == wanted
+    known = [ids for ids in wanted if tokenizer.unk_id not in ids]  # an unknown token is left out there
+    assert tokenizer.decode_batch(known) == [peer.decode(ids) for ids in known]
+
+
+def test_to_and_fro_a_model_is_the_same(tmp_path: Path, sample_lines: list[str]) -> None:
+    model = Tokenizer.from_bytes(train())
+    model.save(tmp_path / "a.json", format="huggingface")
+    Tokenizer.from_file(tmp_path / "a.json").save(tmp_path / "a.model", format="sentencepiece")
+    again = Tokenizer.from_file(tmp_path / "a.model")
+    assert [again.encode(line) for line in sample_lines] == [model.encode(line) for line in sample_lines]
+
+
+def test_rules_become_a_character_map_and_rules_again() -> None:
+    draw = random.Random(2)
+    letters = "ab\u00e0\u00ed\u00ad\u00a0\u0430\u3042\U0001f600\u0301"
+    for count in (1, 2, 10, 300):
+        rules = {
+            "".join(draw.choices(letters, k=draw.randint(1, 4))): draw.choice(["", "x", "\u3042y"])
+            for _ in range(count)
+        }
+        assert rules_of(charsmap_of(rules)) == rules
+
+
+@pytest.mark.shared
+def test_the_rules_of_a_real_character_map_survive() -> None:
+    charsmap = read(
+        (SHARED / "models" / "sentencepiece" / "nai_t5_32k_extra_ids.model").read_bytes()
+    ).normalizer.charsmap
+    known = rules_of(charsmap)
+    assert len(known) > 200_000
+    rules = dict(random.Random(4).sample(sorted(known.items()), 20_000))
+    assert rules_of(charsmap_of(rules)) == rules
+
+
+METASPACE = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (small(), "spaces do not become U\\+2581"),
+        (small(pre_tokenizer={"type": "WhitespaceSplit"}), "sentencepiece has nothing like WhitespaceSplit"),
+        (small(pre_tokenizer={**METASPACE, "replacement": "_"}), "the replacement is '_'"),
+        (small(pre_tokenizer=METASPACE, model={"unk_id": None}), "model.unk_id is null"),
+        (
+            small(pre_tokenizer=METASPACE, normalizer={"type": "Prepend", "prepend": "x"}),
+            "sentencepiece has nothing like Prepend",
+        ),
+    ],
+)
+def test_what_a_model_cannot_hold_is_an_error(content: str, message: str, tmp_path: Path) -> None:
+    tokenizer = Tokenizer.from_bytes(content.encode("utf-8"))
+    with pytest.raises(ModelError, match=message):
+        tokenizer.save(tmp_path / "a.model", format="sentencepiece")
+    assert not (tmp_path / "a.model").exists()
+
+
+def test_what_a_tokenizer_json_cannot_hold_is_an_error(tmp_path: Path) -> None:
+    for model, message in (
+        (Tokenizer.from_bytes(train(treat_whitespace_as_suffix=True)), "spaces after words"),
+        (Tokenizer.from_pieces({"a": -1.0}), "without an unknown piece"),
+        (Tokenizer.from_pieces({"a": -1.0}, unk_score=-3.0), "10 less than the worst piece"),
+    ):
+        with pytest.raises(ModelError, match=message):
+            model.save(tmp_path / "a.json", format="huggingface")
+
+
+def test_the_command_converts(tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text(small(pre_tokenizer=METASPACE, added_tokens=[added(0, "<unk>")]))
+    done = CliRunner().invoke(main, ["convert", str(tmp_path / "in.json"), str(tmp_path / "out.model")])
+    assert done.exit_code == 0, done.output
+    peer = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "out.model"))
+    assert peer.encode("ab a") == Tokenizer.from_file(tmp_path / "in.json").encode("ab a")
+    assert len(SMALL["model"]["vocab"]) == peer.vocab_size()
+    assert CliRunner().invoke(main, ["convert", str(tmp_path / "in.json"), str(tmp_path / "out")]).exit_code == 2
+    refused = CliRunner().invoke(main, ["convert", str(tmp_path / "in.json"), str(tmp_path / "o"), "--to", "bytepiece"])
+    assert refused.exit_code == 1
+    assert "BytePiece file holds a count" in refused.output

@@ -1,0 +1,35 @@
+"""convert: a model file in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from viterbi_sampling.cli.options import load
+from viterbi_sampling.errors import ModelError
+
+FORMATS = {".model": "sentencepiece", ".json": "huggingface"}
+
+
+@click.command()
+@click.argument("input", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    "format",
+    type=click.Choice(["sentencepiece", "huggingface", "bytepiece"]),
+    help="The format to write; by default that of OUTPUT's name: .model is sentencepiece, .json huggingface.",
+)
+def convert(input: Path, output: Path, format: str | None) -> None:
+    """Write the model in INPUT to OUTPUT in another format.
+
+    What the format cannot hold is an error, and nothing is written then. docs/conversion.md says what stays different.
+    """
+    name = format or FORMATS.get(output.suffix)
+    if name is None:
+        raise click.UsageError(f"which format is {output.name}? Give --to, or a name that ends with .model or .json")
+    try:
+        load(input).save(output, format=name)
+    except (ModelError, OSError) as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,194 @@
+"""A tokenizer.json model as sentencepiece would have it: its steps as normalizer rules, as far as these can say them.
+
+What stays different is what the two libraries do differently with the same rules: sentencepiece's map looks at the
+longest rule and not at grapheme clusters, sums are float32, control pieces are not found in texts, and spaces beside
+added tokens stay.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+
+import numpy as np
+
+from viterbi_sampling.errors import ModelError
+from viterbi_sampling.formats.charsmap import charsmap_of, rules_of
+from viterbi_sampling.model import SPACE, UNKNOWN_PENALTY, Model, NormalizerRules, Pieces, PieceType
+from viterbi_sampling.steps import characters
+from viterbi_sampling.steps.aligned import NMT_REMOVED, NMT_SPACES, WHITE_SPACE, Aligned, normalize
+from viterbi_sampling.steps.description import (
+    Handed,
+    Lowercase,
+    Metaspace,
+    Nmt,
+    Normalizer,
+    Pipeline,
+    Precompiled,
+    Prepend,
+    Replace,
+    Strip,
+    StripAccents,
+    UnicodeForm,
+    WhitespaceSplit,
+)
+from viterbi_sampling.steps.patterns import AtStart, Run, parse
+
+
+def without_pipeline(model: Model, pipeline: Pipeline) -> Model:
+    """The model with sentencepiece's rules; ModelError names what they cannot say."""
+    steps = list(pipeline.normalizers)
+    prefix, words = _prefix(steps, pipeline)
+    extra = words
+    for step in list(steps):
+        if _shortens_spaces(step):
+            extra = True
+            steps.remove(step)
+    charsmap = _charsmap(steps, words)
+    split = bool(pipeline.pre_tokenizers) and pipeline.cuts_at_spaces
+    types = _types(model, pipeline, split)
+    scores = model.pieces.scores.astype(np.float32)
+    normal = scores[types == PieceType.NORMAL]
+    if not len(model.ids_of_type(PieceType.UNKNOWN)):
+        raise ModelError("a sentencepiece model needs an unknown piece, and model.unk_id is null")
+    if not len(normal):
+        raise ModelError("a sentencepiece model needs a normal piece, and all pieces are added tokens")
+    made = replace(
+        model,
+        pieces=Pieces(model.pieces.text, model.pieces.offsets, scores.astype(np.float64), types),
+        normalizer=NormalizerRules("user_defined" if charsmap else "identity", charsmap, prefix, extra, True),
+        unknown_score=float(np.float32(normal.min()) - np.float32(UNKNOWN_PENALTY)),
+        single_precision=True,
+        restart="never",
+        pipeline=None,
+        source_format="",
+        source=b"",
+    )
+    made.check()
+    return made
+
+
+def _prefix(steps: list[Normalizer], pipeline: Pipeline) -> tuple[bool, bool]:
+    """(whether a space is put first, whether words are cut at white space), what says so taken from `steps`."""
+    pre_tokenizers = list(pipeline.pre_tokenizers)
+    if not pre_tokenizers:
+        if not pipeline.escapes_spaces:
+            raise ModelError("pre_tokenizer: there is none, and spaces do not become U+2581, as sentencepiece has it")
+        steps.pop()
+        first = steps[0] if steps else None
+        if (
+            isinstance(first, Replace)
+            and first.is_regex
+            and parse(first.pattern) == AtStart()
+            and first.content == SPACE
+        ):
+            steps.pop(0)
+            return True, False
+        if first == Prepend(SPACE):
+            steps.pop(0)
+            return True, False
+        return False, False
+    last = pre_tokenizers.pop()
+    words = pre_tokenizers == [WhitespaceSplit()]
+    if pre_tokenizers and not words:
+        raise ModelError(f"pre_tokenizer: sentencepiece has nothing like {_named(pre_tokenizers[0])}")
+    if not isinstance(last, Metaspace):
+        raise ModelError(f"pre_tokenizer: sentencepiece has nothing like {_named(last)}")
+    if last.replacement != SPACE:
+        raise ModelError(f"pre_tokenizer: the replacement is {last.replacement!r}, not U+2581 as in sentencepiece")
+    return last.prepend != "never", words
+
+
+def _named(step: object) -> str:
+    return step.kind if isinstance(step, Handed) else type(step).__name__
+
+
+def _shortens_spaces(step: Normalizer) -> bool:
+    """Whether a step does what remove_extra_whitespaces does."""
+    if isinstance(step, Strip):
+        return step.left and step.right
+    if not isinstance(step, Replace) or not step.is_regex or step.content not in (" ", SPACE):
+        return False
+    pattern = parse(step.pattern)
+    return isinstance(pattern, Run) and pattern.ranges == ((0x20, 0x20),) and not pattern.exact
+
+
+def _types(model: Model, pipeline: Pipeline, split: bool) -> np.ndarray:
+    """Piece types: tokens of a usual purpose are control pieces, other added ones are taken wherever they stand."""
+    types = model.pieces.types.copy()
+    named = {model.bos_piece, model.eos_piece, model.pad_piece}
+    for token in pipeline.added:
+        if types[token.id] != PieceType.UNKNOWN:
+            types[token.id] = PieceType.CONTROL if token.content in named else PieceType.USER_DEFINED
+    if split:
+        # Pieces that go on beyond the beginning of a pre-token never match.
+        for id in np.flatnonzero(types == PieceType.NORMAL).tolist():
+            if SPACE in model.pieces[id][1:]:
+                types[id] = PieceType.UNUSED
+    return types
+
+
+def _charsmap(steps: list[Normalizer], words: bool) -> bytes:
+    """The character map that does what the steps do to characters, one by one and in the sequences that they name."""
+    if len(steps) == 1 and isinstance(steps[0], Precompiled):
+        return steps[0].charsmap
+    if not steps and not words:
+        return b""
+    keys: set[str] = set(WHITE_SPACE) if words else set()
+    bare = False  # no accents are left
+    for step in steps:
+        found = _keys(step)
+        if bare:
+            found = {key for key in found if not any(characters.marks()[ord(character)] for character in key)}
+        keys |= found
+        bare = bare or isinstance(step, StripAccents)
+    rules: dict[str, str] = {}
+    single: dict[str, str] = {}
+
+    def result(text: str) -> str:
+        aligned = Aligned(text, [0] * len(text), [0] * len(text), 0)
+        for step in steps:
+            normalize(step, aligned)
+        return " " if words and aligned.text in WHITE_SPACE else aligned.text
+
+    for key in sorted(keys, key=len):
+        if "\0" in key:
+            continue
+        made = result(key)
+        if len(key) == 1:
+            single[key] = made
+            if made != key:
+                rules[key] = made
+        elif made != "".join(single.get(character, character) for character in key):
+            rules[key] = made
+    return charsmap_of(rules)
+
+
+def _keys(step: Normalizer) -> set[str]:
+    """The characters and sequences of them that a step may change."""
+    if isinstance(step, Precompiled):
+        return set(rules_of(step.charsmap))
+    if isinstance(step, StripAccents):
+        return {chr(code) for code in np.flatnonzero(characters.marks()).tolist()}
+    if isinstance(step, Nmt):
+        return set(NMT_REMOVED | NMT_SPACES)
+    if isinstance(step, Lowercase):
+        return {chr(code) for code in _valid() if characters.lower(chr(code)) != chr(code)}
+    if isinstance(step, UnicodeForm):
+        changed = {chr(code) for code in _valid() if unicodedata.normalize("NFKD", chr(code)) != chr(code)}
+        decomposed = {unicodedata.normalize("NFD", character) for character in changed}
+        return changed | (decomposed if step.form.endswith("C") else set())
+    if isinstance(step, Replace):
+        pattern = parse(step.pattern) if step.is_regex else None
+        if not step.is_regex:
+            return {step.pattern}
+        if isinstance(pattern, Run) and pattern.exact and pattern.low == 1:
+            codes = [code for low, high in pattern.ranges for code in range(low, high + 1)]
+            if len(codes) <= 1 << 16:
+                return {chr(code) for code in codes}
+        raise ModelError(f"normalizer: sentencepiece has nothing like the regular expression {step.pattern!r}")
+    raise ModelError(f"normalizer: sentencepiece has nothing like {type(step).__name__}")
+
+
+def _valid() -> list[int]:
+    return [*range(1, 0xD800), *range(0xE000, 0x30000)]
