@@ -25,6 +25,8 @@ import xxhash
 from conftest import ROOT, SAMPLES
 
 from viterbi_sampling import Tokenizer
+from viterbi_sampling.engine.hashing import hashes
+from viterbi_sampling.lines import count_lines, lines_of_ids, rows_of_lines
 from viterbi_sampling.pipelines import files, reading, writing
 from viterbi_sampling.pipelines.arrow import Tokenize
 from viterbi_sampling.pipelines.files import Place, tokenize_files
@@ -240,6 +242,20 @@ def test_two_runs_at_once(bundled: Tokenizer, tmp_path: Path) -> None:
     tokenize_files([tmp_path / "c.txt"], tmp_path / "ids.npy", job, progress=again)
     assert ids_in(tmp_path / "ids.npy") == [bundled.encode(text) for text in TEXTS]
     assert not list(tmp_path.glob(".*"))
+
+
+def test_lines_of_ids_and_lines_of_text() -> None:
+    edges = [0, *(10**k + d for k in range(1, 10) for d in (-1, 0, 1)), 2**31 - 1]
+    rows = [edges, [], [7], edges[::-1], []]
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    expected = "".join(" ".join(map(str, row)) + "\n" for row in rows)
+    assert lines_of_ids(np.array(sum(rows, []), np.int32), offsets).decode() == expected
+    assert lines_of_ids(np.zeros(0, np.int32), np.zeros(1, np.int64)) == b""
+    for data in (b"", b"\n", b"a", b"a\n", b"\n\na\r\n \n", b"\0\n\xff"):
+        lines = data.split(b"\n")[: -1 if data.endswith(b"\n") or not data else None]
+        assert count_lines(data) == len(lines)
+        assert count_lines(data, skip_blank=True) == sum(bool(line.strip(b" \t\r\n")) for line in lines)
+        assert hashes(rows_of_lines(data)).tolist() == [xxhash.xxh64_intdigest(line) for line in lines]
 
 
 class Stop(Exception):
