@@ -363,6 +363,10 @@ def test_chats_make_batches_of_tensors(small: Any) -> None:
     rows = small.apply_chat_template(chats, padding=True, return_tensors="pt", return_dict=True)
     assert rows["input_ids"].shape == rows["attention_mask"].shape
     assert small.batch_decode(rows["input_ids"], skip_special_tokens=True)[0] == "user: hi\n"
+    marked = [{"role": "user", "content": "a<pad>b"}]
+    for sanitize, found in ((False, True), (True, False)):
+        row = small.apply_chat_template(marked, return_dict=True, sanitize_control_tokens=sanitize)["input_ids"]
+        assert (small.pad_token_id in row) is found
     small.chat_template = None
 
 
