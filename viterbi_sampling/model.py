@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from viterbi_sampling.errors import ModelError
-from viterbi_sampling.steps.description import Pipeline
+
+if TYPE_CHECKING:
+    from viterbi_sampling.steps.description import Pipeline
 
 SPACE = "\u2581"
 """The visible space, U+2581, that stands for a space inside pieces."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,17 +11,21 @@ from viterbi_sampling.engine.cuts import Cuts
 from viterbi_sampling.engine.decoder import Decoder
 from viterbi_sampling.engine.encoder import Encoder, piece_trie, spell_spaces
 from viterbi_sampling.engine.normalizer import Normalizer
-from viterbi_sampling.engine.pipeline import Verbatim
 from viterbi_sampling.errors import ModelError
 from viterbi_sampling.model import SPACE, Model, PieceType
-from viterbi_sampling.steps.compiled import compiled
-from viterbi_sampling.steps.decoders import PipelineDecoder
-from viterbi_sampling.steps.tables import pipeline_encoder
+
+if TYPE_CHECKING:
+    from viterbi_sampling.steps.decoders import PipelineDecoder
 
 
 def encoder_of(model: Model) -> Encoder:
     """The engine's tables for a model."""
     if model.pipeline is not None:
+        # What a tokenizer.json needs is imported when there is one.
+        from viterbi_sampling.engine.pipeline import Verbatim
+        from viterbi_sampling.steps.compiled import compiled
+        from viterbi_sampling.steps.tables import pipeline_encoder
+
         return pipeline_encoder(model, model.pipeline, compiled(model.pipeline) or Verbatim())
     pieces = model.pieces
     rules = model.normalizer
@@ -103,6 +109,8 @@ def _refuse_twins(model: Model, named: npt.NDArray[np.bool_], others: bool) -> N
 def decoder_of(model: Model) -> tuple[Decoder | PipelineDecoder, Normalizer | None]:
     """The engine's tables to decode, and the normalizer that its texts go through, if any."""
     if model.pipeline is not None:
+        from viterbi_sampling.steps.decoders import PipelineDecoder
+
         return PipelineDecoder(model, model.pipeline), None
     pieces = model.pieces
     rules = model.normalizer

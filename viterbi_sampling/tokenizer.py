@@ -8,6 +8,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -37,14 +38,17 @@ from viterbi_sampling.errors import ModelError
 from viterbi_sampling.lattice import Lattice, Marginals
 from viterbi_sampling.model import Model, NormalizerRules, Pieces, PieceType
 from viterbi_sampling.segmentations import best_segmentations, different_segmentations, log_probability
-from viterbi_sampling.steps.preparation import Prepared
-from viterbi_sampling.steps.texts import PipelineTexts, place
 from viterbi_sampling.tables import decoder_of, encoder_of
 from viterbi_sampling.texts import encode as encode_text
 from viterbi_sampling.texts import sample as sample_text
 
 if TYPE_CHECKING:
+    from viterbi_sampling.engine.decoder import Decoder
     from viterbi_sampling.engine.encoder import WeightTable
+    from viterbi_sampling.engine.normalizer import Normalizer
+    from viterbi_sampling.steps.decoders import PipelineDecoder
+    from viterbi_sampling.steps.preparation import Prepared
+    from viterbi_sampling.steps.texts import PipelineTexts
 
 DEFAULT_MODEL = "default.model"
 IDS_A_THREAD = 1 << 16
@@ -70,8 +74,12 @@ class Tokenizer:
         """A tokenizer for a model in memory; see from_file for model files. ModelError where it cannot be used."""
         self._model = model
         self._encoder = encoder_of(model)
-        self._decoder, self._denormalize = decoder_of(model)
-        self._pipeline = None if model.pipeline is None else PipelineTexts(model.pipeline, self._encoder.is_verbatim())
+        self._pipeline: PipelineTexts | None = None
+        if model.pipeline is not None:
+            from viterbi_sampling.steps.texts import PipelineTexts  # what only a tokenizer.json needs
+
+            self._pipeline = PipelineTexts(model.pipeline, self._encoder.is_verbatim())
+            _ = self._decoding  # its errors belong to loading
         self._weights: OrderedDict[float, WeightTable] = OrderedDict()
         self._lock = threading.Lock()
         self._ids: dict[str | bytes, int] | None = None
@@ -669,6 +677,11 @@ class Tokenizer:
         """Whether texts are prepared by plain Python before the engine gets them."""
         return self._pipeline is not None and self._pipeline.preparation is not None
 
+    @cached_property
+    def _decoding(self) -> tuple[Decoder | PipelineDecoder, Normalizer | None]:
+        """What decodes, and the normalizer that its texts go through, if any; made when it is first needed."""
+        return decoder_of(self._model)
+
     def _row(self, text: Text) -> Rows:
         """The row that the engine gets for a text."""
         row = one_row(text)
@@ -693,13 +706,13 @@ class Tokenizer:
         draws: int = 1,
     ) -> npt.NDArray[np.int32] | None:
         """Spans of what plain Python prepared as spans of the given texts."""
-        if spans is None or prepared is None:
+        if spans is None or prepared is None or self._pipeline is None:
             return spans
         found: list[tuple[int, int]] = []
         bounds = offsets.tolist()
         for row, (begin, end) in enumerate(pairwise(bounds)):
             text, made = prepared[row // draws]
-            found += place(made, text, spans[begin:end].tolist())
+            found += self._pipeline.place(made, text, spans[begin:end].tolist())
         return np.array(found, np.int32).reshape(-1, 2)
 
     def _segment(self, text: Text, **parameters: Any) -> Encoding:
@@ -720,7 +733,7 @@ class Tokenizer:
                 None if piece is None or piece[0] < 0xF5 else prepared.surfaces[begin]
                 for piece, (begin, _) in zip(pieces, spans, strict=True)
             ]
-            spans = place(prepared, text, spans)
+            spans = self._pipeline.place(prepared, text, spans)
         return Encoding(ids, self._pieces(ids, pieces, surfaces), spans)
 
     def _pieces(
@@ -761,9 +774,10 @@ class Tokenizer:
             with ThreadPoolExecutor(threads) as pool:
                 parts = pool.map(lambda begin, end: self._texts(ids, bounds[begin : end + 1]), cuts[:-1], cuts[1:])
                 return [text for part in parts for text in part]
-        texts = self._decoder.decode(ids, bounds)
-        if self._denormalize is not None:
-            texts = [self._denormalize.normalize(text.encode("utf-8")).decode("utf-8") for text in texts]
+        decoder, denormalizer = self._decoding
+        texts = decoder.decode(ids, bounds)
+        if denormalizer is not None:
+            texts = [denormalizer.normalize(text.encode("utf-8")).decode("utf-8") for text in texts]
         return texts
 
 

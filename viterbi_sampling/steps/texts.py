@@ -59,22 +59,22 @@ class PipelineTexts:
 
         return _MARKS.sub(content, text)
 
-
-def place(prepared: Prepared, text: str | bytes, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Spans of a prepared text as spans of the given one: of characters for str, of bytes for bytes."""
-    placed = []
-    starts: list[int] | None = None
-    if isinstance(text, str) and not text.isascii():
-        starts = []
-        for number, character in enumerate(text):
-            starts += [number] * len(character.encode("utf-8"))
-        starts.append(len(text))
-    for begin, end in spans:
-        if begin < end:
-            begin, end = prepared.begins[begin], prepared.ends[end - 1]
-        elif begin:
-            begin = end = len(text.encode("utf-8") if isinstance(text, str) else text)
-        if starts is not None and (begin < len(starts) - 1 or begin == end):
-            begin, end = starts[begin], starts[end]
-        placed.append((begin, end))
-    return placed
+    @staticmethod
+    def place(prepared: Prepared, text: str | bytes, spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Spans of a prepared text as spans of the given one: of characters for str, of bytes for bytes."""
+        placed = []
+        starts: list[int] | None = None
+        if isinstance(text, str) and not text.isascii():
+            starts = []
+            for number, character in enumerate(text):
+                starts += [number] * len(character.encode("utf-8"))
+            starts.append(len(text))
+        for begin, end in spans:
+            if begin < end:
+                begin, end = prepared.begins[begin], prepared.ends[end - 1]
+            elif begin:
+                begin = end = len(text.encode("utf-8") if isinstance(text, str) else text)
+            if starts is not None and (begin < len(starts) - 1 or begin == end):
+                begin, end = starts[begin], starts[end]
+            placed.append((begin, end))
+        return placed

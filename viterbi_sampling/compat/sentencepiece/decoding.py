@@ -76,7 +76,7 @@ class Decoding(State):
         unigram = self._model
         if unigram is None or self._decode_options or not isinstance(self._num_threads, int):
             return None
-        return unigram.decoder.decode_list(ids) if unigram.tokenizer._denormalize is None else None
+        return unigram.decoder.decode_list(ids) if unigram.tokenizer._decoding[1] is None else None
 
     def _decode_rows(self, rows: list[Any], kind: ReturnType, as_bytes: bool) -> list[Any]:
         """The results of rows of ids, or of rows of pieces: what the first one that is not empty holds."""

@@ -37,8 +37,9 @@ def decoded_message(pieces: list[SentencePiece], unigram: Unigram) -> SentencePi
         _place(piece, surface, text)
     _join(pending, unigram, text)
     whole = bytes(text)
-    if unigram.tokenizer._denormalize is not None:
-        whole = unigram.tokenizer._denormalize.normalize(whole)
+    denormalizer = unigram.tokenizer._decoding[1]
+    if denormalizer is not None:
+        whole = denormalizer.normalize(whole)
     return SentencePieceText(whole, pieces)
 
 

@@ -47,7 +47,7 @@ class Unigram:
         self.model = model
         self.tokenizer = Tokenizer(model)
         self.encoder = self.tokenizer._encoder
-        decoder = self.tokenizer._decoder
+        decoder = self.tokenizer._decoding[0]
         assert isinstance(decoder, Decoder)  # those of other formats are none
         self.decoder = decoder
         self.unknown_id = -1 if self.tokenizer.unk_id is None else self.tokenizer.unk_id
