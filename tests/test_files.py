@@ -249,7 +249,7 @@ def test_lines_of_ids_and_lines_of_text() -> None:
     rows = [edges, [], [7], edges[::-1], []]
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
     expected = "".join(" ".join(map(str, row)) + "\n" for row in rows)
-    assert lines_of_ids(np.array(sum(rows, []), np.int32), offsets).decode() == expected
+    assert lines_of_ids(np.concatenate([np.array(row, np.int32) for row in rows]), offsets).decode() == expected
     assert lines_of_ids(np.zeros(0, np.int32), np.zeros(1, np.int64)) == b""
     for data in (b"", b"\n", b"a", b"a\n", b"\n\na\r\n \n", b"\0\n\xff"):
         lines = data.split(b"\n")[: -1 if data.endswith(b"\n") or not data else None]
