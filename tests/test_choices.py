@@ -196,7 +196,7 @@ def tried_borders(
                     found = engine_choice(tokenizer, text, algorithm, alpha, side.units)
                     assert found == oracle.ids(path, text), (border, side.units[: at + 1])
                 tried.add(border)
-        if attempt >= 50 and tried == met:
+        if attempt >= 20 and tried == met:
             return len(tried)
     raise AssertionError(f"{len(met - tried)} of {len(met)} borders never showed")
 
