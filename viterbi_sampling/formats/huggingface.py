@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from viterbi_sampling.errors import ModelError
 from viterbi_sampling.formats.json_document import Field, document
 from viterbi_sampling.model import (
     MAX_PIECE_BYTES,
@@ -45,6 +46,7 @@ from viterbi_sampling.steps.description import (
     UnicodeForm,
     WhitespaceSplit,
 )
+from viterbi_sampling.steps.patterns import AtStart, parse
 
 OTHER_MODELS = ("BPE", "WordPiece", "WordLevel")
 FIELDS = (
@@ -365,6 +367,7 @@ def _assemble(data: bytes, root: Field, vocabulary: _Vocabulary, added: list[Add
             if (field := root.get(name)) is not None
         },
     )
+    _refuse_lost_beginnings(pipeline)
     names, scores = list(vocabulary.names), list(vocabulary.scores)
     types = [int(PieceType.NORMAL)] * len(names)
     byte_fallback = vocabulary.byte_fallback and any(byte_piece(value) in vocabulary.ids for value in range(256))
@@ -399,6 +402,23 @@ def _assemble(data: bytes, root: Field, vocabulary: _Vocabulary, added: list[Add
         source=data,
     )
     return _with_named_tokens(model, pipeline)
+
+
+def _refuse_lost_beginnings(pipeline: Pipeline) -> None:
+    """Raise ModelError where text that comes from nowhere is put first, and a step follows that moves characters.
+
+    tokenizers loses its place then: it puts the beginning twice, or panics.
+    """
+    begun = False
+    for step in pipeline.normalizers:
+        if begun and not isinstance(step, Replace | Prepend):
+            raise ModelError(
+                f"normalizer: {type(step).__name__} after a Replace that puts text where nothing is, "
+                "which is not supported"
+            )
+        begun = begun or (
+            isinstance(step, Replace) and step.is_regex and parse(step.pattern) == AtStart() and step.content != ""
+        )
 
 
 def _with_named_tokens(model: Model, pipeline: Pipeline) -> Model:

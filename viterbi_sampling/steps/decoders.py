@@ -89,7 +89,8 @@ class PipelineDecoder:
         self.tokens = [model.pieces[id] for id in range(len(model.pieces))]
         for content, token in added_contents(pipeline)[1].items():
             self.tokens[token.id] = content
-        special = {self.tokens[token.id] for token in pipeline.added if token.special}
+        # As the library has it: one whose normalized form is another is not found among them.
+        special = {token.content for token in pipeline.added if token.special}
         self.skipped = np.array([token in special for token in self.tokens], np.bool_)
         self.decoders = pipeline.decoders
         for position, step in enumerate(pipeline.decoders or ()):

@@ -1,0 +1,268 @@
+"""Pipelines put together at random: compared with tokenizers, and the compiled steps with those in plain Python."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+import tokenizers
+from test_huggingface import added, check
+
+from viterbi_sampling import ModelError, Tokenizer
+from viterbi_sampling.formats.charsmap import charsmap_of
+from viterbi_sampling.steps import characters
+from viterbi_sampling.steps.preparation import Preparation
+
+LETTERS = [
+    *"abcAB \u2581<>x0 1",
+    "  ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\x01",
+    "\x85",
+    "\xa0",
+    "\u3000",
+    "\u200b",
+    "\u200d",
+    "e\u0301",
+    "\xe9",
+    "a\u0323\u0302",
+    "\u0302",
+    "\u1ead",
+    "\ufb01",
+    "\ufb01\u0302",
+    "\xbd",
+    "\u2122\u0301",
+    "\u0130",
+    "\u01c4",
+    "\u1e9b\u0323",
+    "\uac00",
+    "\u1100\u1161\u11a8",
+    "\u304b\u3099",
+    "\u65e5",
+    "\U0001f1e9\U0001f1ea",
+    "\U0001f469\u200d\U0001f52c",
+    "<m>",
+    "<unk>",
+    "\uff1cunk\uff1e",
+    "AB",
+    "\u0915\u094d\u0937",
+    "\u0600",
+    "``",
+    "''",
+    "-",
+    ".",
+    "\u201c",
+    "\ufffd",
+    "\U00011938",
+]
+RULES = {
+    "\x01": "",
+    "\t": " ",
+    "\n": " ",
+    "\r": " ",
+    "\ufb01": "fi",
+    "\xbd": "1\u20442",
+    "e\u0301": "\xe9",
+    "\u2122": "TM",
+    "\u3000": " ",
+    "a": "a",
+    "\u01c4": "D\u017d",
+    "\uff1c": "<",
+    "\uff1e": ">",
+    "\u200b": " ",
+    "\u0302": "",
+}
+VOCABULARY = [
+    ["<unk>", 0.0],
+    ["a", -1.0],
+    ["b", -2.25],
+    ["ab", -2.5],
+    ["\u2581", -3.0],
+    ["\u2581a", -3.5],
+    ["e", -2.0],
+    ["c", -2.0],
+    ["\u2581ab\u2581a", -1.0],
+    ["fi", -2.0],
+    ["i", -4.0],
+    [" ", -3.0],
+    ["\u65e5", -5.0],
+    ["<", -4.0],
+    ["AB", -3.0],
+    ["1", -2.0],
+    ["a\u2581", -0.5],
+    ["\xe9", -3.0],
+    ["--", -1.5],
+    ["-", -0.75],
+    ["\u0301", -2.0],
+    ["b", -1.75],
+]
+
+
+def normalizers() -> list[dict[str, Any]]:
+    encoded = base64.b64encode(charsmap_of(RULES)).decode("ascii")
+    patterns = [
+        {"String": "``"},
+        {"String": "a"},
+        {"Regex": " {2,}"},
+        {"Regex": r"[\u200B\u00A0-\u00AF]"},
+        {"Regex": r"\p{Zs}"},
+        {"Regex": r"\s+"},
+        {"Regex": r"(?<!\n)^"},
+        {"Regex": " "},
+        {"Regex": "[ab]{2}"},
+    ]
+    contents = ["\u2581", " ", "", '"', "xy"]
+    return [
+        {"type": "Precompiled", "precompiled_charsmap": encoded},
+        *({"type": kind} for kind in ("NFC", "NFD", "NFKC", "NFKD", "Nmt", "Lowercase", "StripAccents")),
+        {"type": "Strip", "strip_left": True, "strip_right": True},
+        {"type": "Strip", "strip_left": True, "strip_right": False},
+        {"type": "Prepend", "prepend": "\u2581"},
+        {"type": "Prepend", "prepend": "ab"},
+        *({"type": "Replace", "pattern": p, "content": c} for p in patterns for c in contents),
+    ]
+
+
+def pre_tokenizers() -> list[dict[str, Any] | None]:
+    metaspaces = [
+        {"type": "Metaspace", "replacement": r, "prepend_scheme": scheme, "split": split}
+        for r in ("\u2581", "\u2581", "_")
+        for scheme in ("always", "first", "never")
+        for split in (True, False)
+    ]
+    words: dict[str, Any] = {"type": "WhitespaceSplit"}
+    rare: list[dict[str, Any]] = [
+        {"type": "Whitespace"},
+        {"type": "Digits", "individual_digits": True},
+        {"type": "Punctuation", "behavior": "Isolated"},
+        {"type": "Split", "pattern": {"String": "a"}, "behavior": "MergedWithNext", "invert": False},
+        {"type": "UnicodeScripts"},
+        {"type": "CharDelimiterSplit", "delimiter": "-"},
+        {"type": "BertPreTokenizer"},
+    ]
+    sequences = [{"type": "Sequence", "pretokenizers": [words, m]} for m in metaspaces]
+    mixed = [{"type": "Sequence", "pretokenizers": [r, m]} for r in rare for m in metaspaces[:2]]
+    return [None, words, *metaspaces, *sequences, *rare, *mixed]
+
+
+def tokens(draw: random.Random) -> list[dict[str, Any]]:
+    found = []
+    flags = ("lstrip", "rstrip", "normalized", "single_word")
+    for id, content in ((0, "<unk>"), (22, "<m>"), (23, "AB<"), (24, "\xe9x"), (14, "AB")):
+        if draw.random() < 0.5 or (id == 14 and draw.random() < 0.7):
+            continue
+        chosen = {flag: draw.random() < 0.25 for flag in flags}
+        found.append(added(id, content, special=draw.random() < 0.6, **chosen))
+    following = 22
+    for token in found:
+        if token["id"] >= 22:
+            token["id"], following = following, following + 1
+    return found
+
+
+DECODERS: list[dict[str, Any] | None] = [
+    None,
+    {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+    {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "never", "split": True},
+    {
+        "type": "Sequence",
+        "decoders": [
+            {"type": "ByteFallback"},
+            {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
+            {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+        ],
+    },
+    {"type": "WordPiece", "prefix": "##", "cleanup": True},
+]
+
+
+def pipeline(draw: random.Random) -> str:
+    steps = draw.sample(normalizers(), draw.choice([0, 1, 1, 2, 3]))
+    vocabulary = list(VOCABULARY)
+    with_bytes = draw.random() < 0.4
+    if with_bytes:
+        vocabulary[22:] = [[f"<0x{value:02X}>", -6.0] for value in range(256)]
+    special = [token for token in tokens(draw) if token["id"] < 22 or not with_bytes]
+    return json.dumps(
+        {
+            "version": "1.0",
+            "added_tokens": special,
+            "normalizer": {"type": "Sequence", "normalizers": steps} if steps else None,
+            "pre_tokenizer": draw.choice(pre_tokenizers()),
+            "decoder": draw.choice(DECODERS),
+            "model": {"type": "Unigram", "unk_id": 0, "vocab": vocabulary, "byte_fallback": with_bytes},
+        }
+    )
+
+
+def texts(draw: random.Random, count: int) -> list[str]:
+    return ["".join(draw.choices(LETTERS, k=draw.choice([1, 2, 4, 8, 20]))) for _ in range(count)]
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_random_pipelines_give_what_tokenizers_gives(seed: int) -> None:
+    draw = random.Random(seed)
+    content = pipeline(draw)
+    try:
+        Tokenizer.from_bytes(content.encode("utf-8"))
+    except ModelError as error:
+        if "puts text where nothing is" not in str(error):
+            raise
+        return
+    check(content, texts(draw, 40))
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_compiled_steps_do_what_plain_python_does(seed: int) -> None:
+    draw = random.Random(1000 + seed)
+    content = pipeline(draw)
+    try:
+        tokenizer = Tokenizer.from_bytes(content.encode("utf-8"))
+    except ModelError:
+        return
+    if tokenizer._encoder.is_verbatim():
+        return
+    description = tokenizer._model.pipeline
+    assert description is not None
+    preparation = Preparation(description)
+    for text in texts(draw, 60):
+        assert tokenizer._encoder.normalize(text.encode("utf-8")) == bytes(preparation.prepare(text).text), text
+
+
+CODES = [code for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
+
+
+@pytest.mark.parametrize("kind", ["NFKD", "NFKC", "StripAccents", "Lowercase", "Nmt"])
+def test_every_character_is_what_the_library_says(kind: str) -> None:
+    whole = json.dumps(
+        {
+            "version": "1.0",
+            "normalizer": {"type": kind},
+            "pre_tokenizer": None,
+            "model": {"type": "Unigram", "unk_id": 0, "vocab": [["<unk>", 0.0]]},
+        }
+    )
+    tokenizer = Tokenizer.from_bytes(whole.encode())
+    peer = getattr(tokenizers.normalizers, kind)()
+    for first in range(0, len(CODES), 4096):
+        text = "x".join(map(chr, CODES[first : first + 4096]))
+        assert tokenizer.normalize(text) == peer.normalize_str(text)
+
+
+def test_what_joins_a_cluster_is_what_the_library_says() -> None:
+    peer = tokenizers.normalizers.Precompiled(charsmap_of({"a": "b"}))
+    classes = characters.grapheme_classes()
+    joining = np.isin(
+        classes, (characters.EXTEND, characters.LINKER, characters.NON_JOINER, characters.JOINER, characters.SPACING)
+    )
+    for first in range(0, len(CODES), 4096):
+        part = [code for code in CODES[first : first + 4096] if chr(code) != "a"]
+        wanted = "\n".join("b" if joining[code] else f"b{chr(code)}" for code in part)
+        assert peer.normalize_str("\n".join(f"a{chr(code)}" for code in part)) == wanted
