@@ -73,15 +73,18 @@ cdef enum:
     MOST_SHARED = 1 << 20       # more than vocabularies have
 
 cdef list shared = list(range(1 << 12))     # 0, 1, ...: grows with the ids that are met
+cdef size_t met = 0                         # how many there were: it pays to share all below the greatest when as many came
 
 
 cdef int share(const int32_t* values, size_t count) except -1:
     """See to it that these numbers are shared."""
+    global met
     cdef int32_t greatest = 0
     cdef size_t i
     for i in range(count):
         greatest = max(greatest, values[i])
-    if len(shared) <= greatest < MOST_SHARED:
+    met += count
+    if len(shared) <= greatest < MOST_SHARED and met > <size_t>greatest:
         shared.extend(range(len(shared), greatest + 1))
     return 0
 

@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
+from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages
 from viterbi_sampling.engine.cuts cimport lowest
 from viterbi_sampling.errors import ModelError
 
@@ -53,6 +54,8 @@ cdef bint add_block(Builder* b) noexcept nogil:
         if grown == NULL:
             return False
         b.nodes = <Node*>grown
+        if b.capacity * sizeof(Node) >= LARGE:
+            advise_large_pages(b.nodes, b.capacity * sizeof(Node))
         grown = realloc(b.free, b.capacity // 8)
         if grown == NULL:
             return False
