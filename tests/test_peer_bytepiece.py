@@ -32,6 +32,8 @@ peer: Any = __import__("bytepiece")
 
 NAMES = ["bytepiece.plus.40k", "bytepiece.id.plus.80k", "bytepiece_80k"]
 ENGLISH, CHINESE = "en_classics.md.txt.xz", "zh_four_novels.txt.xz"
+# Half of what was seen on a machine that others kept busy.
+FLOORS = {(ENGLISH, "encode"): 5.0, (ENGLISH, "sample"): 3.0, (CHINESE, "encode"): 15.0, (CHINESE, "sample"): 5.0}
 
 
 @cache
@@ -214,4 +216,5 @@ def test_speed(name: str, file: str) -> None:
                 best[side] = min(best[side], (time.thread_time() - start) / sizes[side])
         ratios[what] = best[0] / best[1]
     print(f"{name} {file}: " + ", ".join(f"{what} {ratio:.0f} times" for what, ratio in ratios.items()))
-    assert min(ratios.values()) >= 1, ratios
+    for what, ratio in ratios.items():
+        assert ratio >= FLOORS[file, what], (name, file, ratios)

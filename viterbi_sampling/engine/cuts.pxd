@@ -1,12 +1,13 @@
 # Cuts that the text alone shows: places where no piece can span two neighbouring characters.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from viterbi_sampling.engine.utf8 cimport MARK, char_length
 
 cdef enum:
     ROW_WORDS = 4               # both rows of a character are a cache line
     OWN_ROWS = 129              # of each ASCII character, and of the marks
+    CONTEXT_BITS = 16
 
 # For pairs of other characters a row of bits each that tells, by a hash value of the other one, what may follow and what
 # may precede. Both have to agree. Rows are chosen by the character alone, so that those of a text's common characters stay
@@ -16,8 +17,9 @@ cdef struct CutTable:
     const uint8_t* ascii        # 128 * 128 flags: some piece holds these two in a row
     const uint64_t* rows        # of each character ROW_WORDS of what follows, as many of what precedes
     int shift                   # 64 - log2(number of rows that are not characters' own)
-    const uint64_t* fragments   # 256 * 256 bits, or NULL: some piece holds these two bytes at the border of two characters,
-                                # one of which it holds in part
+    const uint16_t* fragments   # of each two bytes at a border that a piece passes over which holds one of the characters in
+                                # part, or NULL: flags of how many bytes of both characters such pieces hold
+    const uint64_t* contexts    # a bit for each hash value of these bytes
 
 
 cdef inline uint32_t character(const uint8_t* text, int size) noexcept nogil:
@@ -54,12 +56,6 @@ cdef inline const uint64_t* row_of(const CutTable* table, uint8_t lead, uint64_t
 
 cdef inline int bit_of(const uint64_t* row, uint64_t hash) noexcept nogil:
     return row[hash >> 38 & (ROW_WORDS - 1)] >> (hash >> 32 & 63) & 1
-
-
-cdef inline int fragment(const CutTable* table, uint8_t last, uint8_t lead) noexcept nogil:
-    """Whether some piece holds two bytes on both sides of the border of two characters, of one of them only a part."""
-    cdef uint32_t bit = last << 8 | lead
-    return table.fragments[bit >> 6] >> (bit & 63) & 1
 
 
 cdef extern from *:
@@ -117,6 +113,27 @@ cdef extern from *:
     void classes "viterbi_sampling_classes"(const uint8_t* text, uint64_t* letters, uint64_t* spaces,
                                             uint64_t* high) noexcept nogil
 
+cdef inline uint64_t context_bit(const uint8_t* border, int before, int after) noexcept nogil:
+    """The place of the bit for so many bytes on both sides of a border."""
+    cdef uint64_t bytes = <uint64_t>character(border - before, before) << 32 | character(border, after)
+    return bytes * <uint64_t>0x9E3779B97F4A7C15U >> (64 - CONTEXT_BITS)
+
+
+cdef inline int fragment(const CutTable* table, const uint8_t* text, int32_t at) noexcept nogil:
+    """Whether some piece that holds a character in part may pass over the border of two characters at `at` > 0."""
+    cdef uint32_t lengths = table.fragments[<uint32_t>text[at - 1] << 8 | text[at]]
+    cdef uint64_t bit
+    cdef int i
+    while lengths:
+        i = lowest(lengths)
+        lengths &= lengths - 1
+        if (i >> 2) + 1 <= at:
+            bit = context_bit(text + at, (i >> 2) + 1, (i & 3) + 1)
+            if table.contexts[bit >> 6] >> (bit & 63) & 1:
+                return True
+    return False
+
+
 cdef enum:
     BLOCK_BYTES = 64            # of ASCII that are looked at at once; so many can be read after a text
 
@@ -145,7 +162,7 @@ cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t si
             next_row = row_of(table, second, next_hash)
             joined = bit_of(row, next_hash) & bit_of(next_row + ROW_WORDS, hash)
             if table.fragments != NULL:
-                joined |= fragment(table, text[at - 1], second)
+                joined = joined or fragment(table, text, at)
             ends[found] = at
             found += 1 - joined
             hash = next_hash
@@ -183,3 +200,4 @@ cdef class Cuts:
     cdef object ascii
     cdef object rows
     cdef object fragments
+    cdef object contexts

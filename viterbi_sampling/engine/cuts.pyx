@@ -6,10 +6,10 @@ around most punctuation, in Chinese every few characters; a model whose pieces c
 
 The pairs of ASCII characters have a flag each, the others share rows of bits by their hash values: a
 pair that is taken for another's only hides a cut. Pieces that begin or end inside a character have one bitmap
-more, by the two bytes on both sides of the border to its neighbour.
+more, by the bytes that they hold on both sides of the border to its neighbour.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 import numpy as np
 
@@ -32,7 +32,7 @@ cdef class Cuts:
         """Piece i of `ids` is text[offsets[i]:offsets[i + 1]]: UTF-8, the first and the last character perhaps in part."""
         cdef Py_ssize_t k
         cdef int64_t at, begin, end
-        cdef int length, rows = FEWEST_ROWS
+        cdef int length, before, after, rows = FEWEST_ROWS
         cdef uint32_t first, second, codepoint
         cdef uint8_t lead = 0
         cdef uint64_t hash = 0, next_hash, bit
@@ -41,11 +41,13 @@ cdef class Cuts:
             rows += 1
         self.ascii = np.zeros(128 * 128, np.uint8)
         self.rows = np.zeros(2 * ROW_WORDS * (OWN_ROWS + (1 << rows) + 1), np.uint64)
-        self.fragments = np.zeros(256 * 256 // 64, np.uint64)
+        self.fragments = np.zeros(256 * 256, np.uint16)
+        self.contexts = np.zeros(1 << (CONTEXT_BITS - 6), np.uint64)
         cdef uint8_t[::1] ascii = self.ascii
         cdef uint64_t[::1] bits = self.rows
         cdef uint64_t* aligned = <uint64_t*>((<size_t>&bits[0] + 63) & ~<size_t>63)
-        cdef uint64_t[::1] fragments = self.fragments
+        cdef uint16_t[::1] fragments = self.fragments
+        cdef uint64_t[::1] contexts = self.contexts
         self.table.ascii = &ascii[0]
         self.table.rows = aligned
         self.table.shift = 64 - rows
@@ -57,15 +59,19 @@ cdef class Cuts:
             while at < end and is_trail(text[at]):
                 at += 1                         # the rest of a character
             whole = at == begin
+            before = <int>min(at - begin, 4)    # bytes of the character before `at`
             while at < end:
                 length = decode(&text[at], end - at, &codepoint)
                 second = character(&text[at], length)
                 next_hash = hashed(second)
                 if at > begin:
                     if not (whole and length):
-                        bit = <uint64_t>text[at - 1] << 8 | text[at]
-                        fragments[bit >> 6] |= <uint64_t>1 << (bit & 63)
+                        after = length if length else <int>min(end - at, 4)
+                        fragments[<uint32_t>text[at - 1] << 8 | text[at]] |= 1 << (4 * before + after - 5)
+                        bit = context_bit(&text[at], before, after)
+                        contexts[bit >> 6] |= <uint64_t>1 << (bit & 63)
                         self.table.fragments = &fragments[0]
+                        self.table.contexts = &contexts[0]
                     elif (first | second) < 0x80:
                         ascii[first << 7 | second] = True
                     else:
@@ -77,6 +83,7 @@ cdef class Cuts:
                 first = second
                 lead = text[at]
                 hash = next_hash
+                before = length
                 at += length
 
     def split(self, text):
