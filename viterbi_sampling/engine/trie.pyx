@@ -233,6 +233,7 @@ cdef bint fill(Builder* b, Key* keys, Key* scratch, Pending* stack, int32_t coun
     cdef uint8_t labels[256]
     cdef int32_t bounds[257]
     cdef int32_t pending = 0, distinct, first, i
+    cdef Key key
     cdef Pending range_
     cdef Node* node
     if not add_block(b):
@@ -257,16 +258,24 @@ cdef bint fill(Builder* b, Key* keys, Key* scratch, Pending* stack, int32_t coun
             distinct = split(keys, scratch, &range_, labels, bounds)
         first = 0
         if labels[0] == 0:
-            # The keys that end here: one, or two are equal.
-            if bounds[1] - bounds[0] > 1:
-                equal[0] = keys[bounds[0] + 1].id
-                return True
-            node = &b.nodes[range_.node]
-            node.piece = keys[range_.low].id
-            node.score = keys[range_.low].score
-            first = 1
-            if distinct == 1:
-                continue
+            # The keys that end here: one, or two are equal. Those that go on with a zero byte come after it.
+            for i in range(bounds[0], bounds[1]):
+                if keys[i].length == range_.depth:
+                    if i > range_.low and keys[range_.low].length == range_.depth:
+                        equal[0] = keys[i].id
+                        return True
+                    key = keys[i]
+                    keys[i] = keys[range_.low]
+                    keys[range_.low] = key
+            if keys[range_.low].length == range_.depth:
+                node = &b.nodes[range_.node]
+                node.piece = keys[range_.low].id
+                node.score = keys[range_.low].score
+                bounds[0] += 1
+            if bounds[0] == bounds[1]:
+                first = 1
+                if distinct == 1:
+                    continue
         if not place(b, range_.node, labels + first, distinct - first):
             return False
         for i in range(distinct - 1, first - 1, -1):
