@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from fit import Cells
 
 from viterbi_sampling import reference as ref
 
@@ -36,3 +38,10 @@ def expected_ids(pieces: Mapping[bytes, tuple[int, float]], text: str) -> list[i
         path = ref.viterbi(ref.lattice(line, pieces), len(line))
         ids += [edge.token for edge in path]
     return ids
+
+
+def assert_follows(law: Mapping[tuple[int, ...], float], cells: Cells, samples: Iterable[Iterable[int]]) -> None:
+    """The samples are of the law, whose cells are given."""
+    counts = Counter(map(tuple, samples))
+    assert set(counts) <= set(law)
+    assert cells.fits(np.array([counts[path] for path in law], np.int64))

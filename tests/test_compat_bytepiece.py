@@ -7,14 +7,13 @@ import json
 import pickle
 import sys
 import unicodedata
-from collections import Counter
 from pathlib import Path
 
 import pytest
 import sentencepiece
-from bytepieces import model_file, scored
+from bytepieces import assert_follows, model_file, scored
+from fit import cells_of
 from test_bytepiece_models import COUNTS, MODEL, TEXTS, zipped
-from test_sampling import far_tail, g_statistic
 
 from viterbi_sampling import ModelError
 from viterbi_sampling import Tokenizer as Engine
@@ -91,9 +90,8 @@ def test_the_law(tokenizer: Tokenizer, alpha: float) -> None:
     text = "今aaa"
     data = text.encode()
     law = {tuple(e.token for e in path): p for path, p in ref.law(ref.lattice(data, scored(MODEL)), len(data), alpha)}
-    counts = Counter(tuple(tokenizer.encode(text, alpha=alpha)) for _ in range(100_000))
-    statistic, degrees = g_statistic(counts, law, 100_000)
-    assert statistic < far_tail(degrees)
+    cells = cells_of(list(law.values()))
+    assert_follows(law, cells, (tokenizer.encode(text, alpha=alpha) for _ in range(cells.samples)))
 
 
 @pytest.mark.parametrize("alpha", [float("nan"), float("inf")])

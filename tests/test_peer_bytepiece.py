@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from bytepieces import model_file
 from conftest import SHARED
+from fit import far_tail
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_bytepiece_models import COMPOSABLE, COUNTS, GENERATED, MODEL, PIECES, TEXTS
-from test_sampling import far_tail
 
 from viterbi_sampling import Tokenizer
 from viterbi_sampling.compat import bytepiece as compat
