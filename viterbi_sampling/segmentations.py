@@ -123,6 +123,12 @@ def _characters_for_bytes(
     tokens: list[int] = []
     position = at = 0
     while at < len(ids):
+        if position < len(text) and text[position] >= 0xF5:  # a mark, of an added token or one that is not in the ids
+            if text[position : position + 4] != b"\xf5\x80\x80\x80":
+                tokens.append(ids[at])
+                at += 1
+            position += 4
+            continue
         if ids[at] not in byte_values:
             tokens.append(ids[at])
             position += int(encoder.lengths[ids[at]])

@@ -589,6 +589,8 @@ class Tokenizer:
         law = self._analysis(text, 1.0, with_edges=True)
         scores = self._encoder.scores[law.tokens]
         visible = self._encoder.visible(law.text)
+        if self._pipeline is not None:
+            visible = self._pipeline.with_placeholders(visible)
         return Lattice(
             visible if self._model.bytewise else visible.decode("utf-8"),
             law.starts,
@@ -636,10 +638,15 @@ class Tokenizer:
 
     def _edge_ids(self, law: Analysis) -> npt.NDArray[np.int32]:
         """The ids of the edges' tokens: the unknown id, -1 where there is none, for an unknown character."""
+        tokens = law.tokens
+        unknown_id = np.int32(-1 if self._unknown_id is None else self._unknown_id)
+        if self._pipeline is not None:  # behind the unknown one there are tokens for marks
+            others = np.append(unknown_id, self._encoder.alias_ids())
+            others[others < -1] = unknown_id
+            return np.where(tokens < len(self), tokens, others[np.maximum(tokens - len(self), 0)])
         if not law.has_unknown:
-            return law.tokens
-        unknown = law.tokens == len(self)
-        return np.where(unknown, np.int32(-1 if self._unknown_id is None else self._unknown_id), law.tokens)
+            return tokens
+        return np.where(tokens == len(self), unknown_id, tokens)
 
     # -- arguments ---------------------------------------------------------------------------------
 

@@ -145,6 +145,10 @@ cdef class Encoder:
         """The normalized text as bytes, spaces as the model spells them."""
         return self.normalizer.normalize(text)
 
+    def alias_ids(self):
+        """The ids of tokens from pieces + 1 on, negative ones of tokens that have none; see tokens.pxd."""
+        return np.zeros(0, np.int32) if self.aliases is None else np.asarray(self.aliases)
+
     def is_verbatim(self):
         """Whether the texts that the engine gets must be prepared already: it has not all steps of the pipeline."""
         return isinstance(self.normalizer, Verbatim)

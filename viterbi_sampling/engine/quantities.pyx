@@ -32,6 +32,7 @@ from viterbi_sampling.engine.normalizer cimport normalize
 from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.scratch cimport Cell, Scratch
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step
+from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.words cimport MAX_WORD, Ahead, Slot, Table, find_ahead, look_ahead, record_of, take
 from viterbi_sampling.engine.workspace cimport Workspace
 
@@ -439,6 +440,9 @@ def count_paths(const int32_t[::1] starts, const int32_t[::1] ends, const int32_
 
 # -- the probability of given tokens -------------------------------------------------------------------
 
+cdef enum:
+    MARK_BYTES = 4
+
 cdef struct Reached:            # positions that paths with the tokens so far lead to, rising
     Ints positions
     Doubles weights             # the logarithm of the sum of the weights of these paths, for each position
@@ -494,6 +498,30 @@ cdef bint follow_run(const Vocabulary* vocabulary, const uint8_t* text, int32_t 
     return True
 
 
+cdef void pass_marks(const uint8_t* text, int32_t size, Reached* reached, bint only) noexcept nogil:
+    """Go on beyond marks between pre-tokens, which no token stands for. `only`: forget positions without one."""
+    cdef size_t i, kept = 0
+    cdef int32_t position
+    for i in range(reached.positions.size):
+        position = reached.positions.data[i]
+        while (position + MARK_BYTES <= size and text[position] == MARK and text[position + 1] == 0x80
+               and text[position + 2] == 0x80 and text[position + 3] == 0x80):
+            position += MARK_BYTES
+        if only and position == reached.positions.data[i]:
+            continue
+        reached.positions.data[kept] = position
+        reached.weights.data[kept] = reached.weights.data[i]
+        kept += 1
+    reached.positions.size = reached.weights.size = kept
+
+
+cdef int32_t id_of_mark(const Vocabulary* vocabulary, const int32_t* aliases, const uint8_t* text,
+                        int32_t position) noexcept nogil:
+    """The id of the added token whose mark is at `position`, or -1."""
+    cdef int32_t token = matched(vocabulary, text, position, position + MARK_BYTES)
+    return aliases[token - vocabulary.pieces - 1] if token > vocabulary.pieces else -1
+
+
 def log_weight(Encoder encoder not None, const uint8_t[::1] text, const int32_t[::1] tokens, double alpha, bint merged):
     """The logarithm of the sum of the weights of the paths over a normalized text that have these tokens.
 
@@ -507,7 +535,8 @@ def log_weight(Encoder encoder not None, const uint8_t[::1] text, const int32_t[
     cdef int32_t size = <int32_t>text.shape[0], token, last = NO_PIECE
     cdef Py_ssize_t k
     cdef size_t i
-    cdef bint fits = True
+    cdef bint fits = True, with_marks = encoder.spelling.whole_runs
+    cdef const int32_t* aliases = encoder.spelling.aliases
     memset(reached, 0, sizeof(reached))
     try:
         with nogil:
@@ -517,20 +546,29 @@ def log_weight(Encoder encoder not None, const uint8_t[::1] text, const int32_t[
                 before = &reached[k & 1]
                 after = &reached[1 - (k & 1)]
                 after.positions.size = 0
+                if with_marks:
+                    pass_marks(data, size, before, merged and token == vocabulary.unknown and last == token)
                 if token != vocabulary.unknown:
                     for i in range(before.positions.size):
+                        if with_marks and before.positions.data[i] < size and data[before.positions.data[i]] >= MARK:
+                            if id_of_mark(vocabulary, aliases, data, before.positions.data[i]) == token:
+                                fits = fits and reach(after, before.positions.data[i] + MARK_BYTES,
+                                                      before.weights.data[i])
+                            continue
                         if (vocabulary.lengths[token] <= size - before.positions.data[i]
                                 and matched(vocabulary, data, before.positions.data[i],
                                             before.positions.data[i] + vocabulary.lengths[token]) == token):
                             fits = fits and reach(after, before.positions.data[i] + vocabulary.lengths[token],
                                                   before.weights.data[i] + alpha * vocabulary.scores[token])
-                elif not (merged and last == token):
+                elif with_marks or not (merged and last == token):
                     fits = fits and follow_run(vocabulary, data, size, not merged, alpha * vocabulary.scores[token], before,
                                                after)
                 last = token
         if not fits:
             raise MemoryError()
         after = &reached[tokens.shape[0] & 1]
+        if with_marks:
+            pass_marks(data, size, after, False)
         if after.positions.size and after.positions.data[after.positions.size - 1] == size:
             return after.weights.data[after.positions.size - 1]
         return None

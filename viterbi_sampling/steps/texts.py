@@ -50,6 +50,10 @@ class PipelineTexts:
         found = text[span[0] : span[1]]
         return found if isinstance(found, str) else found.decode("utf-8", "replace")
 
+    def with_placeholders(self, text: bytes) -> bytes:
+        """A text of the engine with one character, U+FFFC, for each of its marks, so that positions stay."""
+        return _MARKS.sub(b"\xef\xbf\xbc", text)
+
     def readable(self, text: bytes) -> bytes:
         """A text of the engine without its marks: added tokens as they are written."""
 
