@@ -105,8 +105,8 @@ class Tokenizer:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Tokenizer:
-        """The tokenizer in a model file: a sentencepiece ``.model`` of the Unigram type, or a BytePiece model, which
-        is JSON or the zip that it ships in.
+        """The tokenizer in a model file: a sentencepiece ``.model`` or a Hugging Face tokenizer.json of the Unigram
+        type, or a BytePiece model, which is JSON or the zip that it ships in.
 
         The format is told from the content. ModelError names the file and what is wrong with it;
         OSError where it cannot be read.
