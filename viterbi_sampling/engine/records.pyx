@@ -18,7 +18,7 @@ from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport Stream, stream_take
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
-from viterbi_sampling.engine.words cimport INLINE_TOKENS, MAX_WORD, SHORT_WORD, Slot, Table, record_of, take
+from viterbi_sampling.engine.words cimport INLINE_TOKENS, MAX_WORD, READ_BEYOND, SHORT_WORD, Slot, Table, record_of, take
 
 cdef enum:
     NO_EDGE = 255
@@ -279,12 +279,12 @@ cdef bint draw_perfect(const Known* entry, Record record, int32_t size, const Vo
                        const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream,
                        Tokens* out, double alpha, Sum* log_prob) noexcept nogil:
     """The choices of perfect_choices, from a record, and the tokens they give. False without memory."""
-    cdef uint8_t kept[MAX_WORD + 2]
+    cdef uint8_t kept[READ_BEYOND]
     cdef int32_t tokens[MAX_WORD + 1]
     cdef int32_t k, position = size, at = MAX_WORD + 1
     cdef uint8_t end
     cdef const uint64_t* words = stream_take(stream, entry.choices)
-    memcpy(kept, record.first, size + 2)
+    memcpy(kept, record.first, READ_BEYOND)     # of a fixed size: much faster than as many as there are
     for k in range(entry.choices):
         end = record.ends[k]
         kept[end] = <uint8_t>k if words[k] >> 11 < record.thresholds[k] else kept[end]

@@ -12,7 +12,6 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages
 from viterbi_sampling.engine.cuts cimport lowest
 from viterbi_sampling.errors import ModelError
 
@@ -32,7 +31,7 @@ cdef struct Builder:
     int64_t end                 # of the text of all keys
 
 cdef struct Key:                # a piece; with its bytes at hand, so that the keys of a range lie together in memory
-    int64_t start               # in the text
+    uint32_t start              # in the text
     uint8_t bytes[8]            # those from the last multiple of 8 of the depth on; 0 after the end
     int32_t length
     int32_t id
@@ -54,8 +53,6 @@ cdef bint add_block(Builder* b) noexcept nogil:
         if grown == NULL:
             return False
         b.nodes = <Node*>grown
-        if b.capacity * sizeof(Node) >= LARGE:
-            advise_large_pages(b.nodes, b.capacity * sizeof(Node))
         grown = realloc(b.free, b.capacity // 8)
         if grown == NULL:
             return False
@@ -191,6 +188,8 @@ cdef class Trie:
         b.size = b.capacity = b.lowest = 0
         b.text = text
         b.end = 0
+        if count and offsets[ids[count - 1] + 1] > <int64_t>0xFFFFFFFF:
+            raise ModelError("the pieces have more than 4 GB of text")
         cdef Key* keys = <Key*>malloc((count + 1) * sizeof(Key))
         cdef Key* scratch = <Key*>malloc((count + 1) * sizeof(Key))
         cdef Pending* stack = <Pending*>malloc((count + 257) * sizeof(Pending))
@@ -200,7 +199,7 @@ cdef class Trie:
             for k in range(count):
                 b.end = max(b.end, offsets[ids[k] + 1])
             for k in range(count):
-                keys[k].start = offsets[ids[k]]
+                keys[k].start = <uint32_t>offsets[ids[k]]
                 keys[k].length = <int32_t>(offsets[ids[k] + 1] - offsets[ids[k]])
                 keys[k].id = ids[k]
                 keys[k].score = scores[ids[k]]

@@ -15,6 +15,7 @@ cdef enum:
     LONG_KEY = 0xFF         # stands in the last byte of the key of a longer one
     MAX_PROBES = 8
     SLACK = BLOCK_BYTES + 16    # bytes that can be read after a text, whatever they are
+    READ_BEYOND = 80        # bytes that can be read after a record, whatever they are
     INLINE_TOKENS = 3
     RECORD = -1             # in place of the first token: what is known of the word is a record in the arena
 

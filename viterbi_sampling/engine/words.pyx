@@ -107,7 +107,8 @@ cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, si
             empty(table)
             return NULL
         # Once it is not small, all at once: what is not used yet takes no memory.
-        if wanted > table.arena.capacity and not reserve_bytes(&table.arena, wanted if wanted < SMALL else table.most_bytes):
+        if wanted + READ_BEYOND > table.arena.capacity and not reserve_bytes(
+                &table.arena, READ_BEYOND + (wanted if wanted < SMALL else table.most_bytes)):
             return NULL
         if size > SHORT_WORD:
             memcpy(table.arena.data + table.arena.size, word, size)
