@@ -119,14 +119,14 @@ cdef inline void fetch(const Builder* b, Key* key, int32_t depth) noexcept nogil
         memcpy(key.bytes, b.text + key.start + depth, count)
 
 
-cdef int32_t split(Key* keys, Key* scratch, const Pending* range_, uint8_t* labels, int32_t* bounds) noexcept nogil:
+cdef int32_t split(Key* keys, const Pending* range_, uint8_t* labels, int32_t* bounds) noexcept nogil:
     """Order the keys of a range by their byte at its depth; the number of distinct bytes.
 
     `labels` receives the bytes, `bounds` where the keys of each begin (and the end of the last).
     """
     cdef int32_t counts[257]
     cdef int32_t i, at, total = range_.low, distinct = 0, place = range_.depth & 7
-    cdef Key key
+    cdef Key key, displaced
     cdef int c
     if range_.high - range_.low <= <int32_t>FEW_KEYS:
         # Most ranges are small: sorted by insertion, without a look at all 256 bytes.
@@ -158,12 +158,19 @@ cdef int32_t split(Key* keys, Key* scratch, const Pending* range_, uint8_t* labe
             counts[c] = total
             total += at
     bounds[distinct] = total
-    if distinct > 1:
-        for i in range(range_.low, range_.high):
-            c = keys[i].bytes[place]
-            scratch[counts[c]] = keys[i]
+    # In place: counts[c] is where the next key with this byte goes; whoever is there is the next to be placed.
+    for i in range(distinct):
+        c = labels[i]
+        while counts[c] < bounds[i + 1]:
+            key = keys[counts[c]]
+            while key.bytes[place] != c:
+                at = counts[key.bytes[place]]
+                counts[key.bytes[place]] += 1
+                displaced = keys[at]
+                keys[at] = key
+                key = displaced
+            keys[counts[c]] = key
             counts[c] += 1
-        memcpy(keys + range_.low, scratch + range_.low, (range_.high - range_.low) * sizeof(Key))
     return distinct
 
 
@@ -191,10 +198,9 @@ cdef class Trie:
         if count and offsets[ids[count - 1] + 1] > <int64_t>0xFFFFFFFF:
             raise ModelError("the pieces have more than 4 GB of text")
         cdef Key* keys = <Key*>malloc((count + 1) * sizeof(Key))
-        cdef Key* scratch = <Key*>malloc((count + 1) * sizeof(Key))
         cdef Pending* stack = <Pending*>malloc((count + 257) * sizeof(Pending))
         try:
-            if not keys or not scratch or not stack:
+            if not keys or not stack:
                 raise MemoryError()
             for k in range(count):
                 b.end = max(b.end, offsets[ids[k] + 1])
@@ -205,7 +211,7 @@ cdef class Trie:
                 keys[k].score = scores[ids[k]]
                 fetch(&b, &keys[k], 0)
             with nogil:
-                failed = not fill(&b, keys, scratch, stack, <int32_t>count, &equal)
+                failed = not fill(&b, keys, stack, <int32_t>count, &equal)
             if failed:
                 raise MemoryError()
             if equal >= 0:
@@ -218,7 +224,6 @@ cdef class Trie:
             free(b.nodes)
             free(b.free)
             free(keys)
-            free(scratch)
             free(stack)
         return 0
 
@@ -227,7 +232,7 @@ cdef class Trie:
         return self.size * sizeof(Node)
 
 
-cdef bint fill(Builder* b, Key* keys, Key* scratch, Pending* stack, int32_t count, int32_t* equal) noexcept nogil:
+cdef bint fill(Builder* b, Key* keys, Pending* stack, int32_t count, int32_t* equal) noexcept nogil:
     """Build all nodes; False without memory. `equal` receives the id of a key that is there twice."""
     cdef uint8_t labels[256]
     cdef int32_t bounds[257]
@@ -254,7 +259,7 @@ cdef bint fill(Builder* b, Key* keys, Key* scratch, Pending* stack, int32_t coun
             bounds[0] = range_.low
             bounds[1] = range_.high
         else:
-            distinct = split(keys, scratch, &range_, labels, bounds)
+            distinct = split(keys, &range_, labels, bounds)
         first = 0
         if labels[0] == 0:
             # The keys that end here: one, or two are equal. Those that go on with a zero byte come after it.
