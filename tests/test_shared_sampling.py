@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -42,20 +44,33 @@ def outcomes_of(name: str, text: str, alpha: float, nbest_size: int | None) -> P
 
 @cache
 def counts_of_sentencepiece(name: str, text: str, alpha: float, nbest_size: int | None, total: int) -> Counts:
-    """Its own generator, on one thread."""
-    processor = sentencepiece.SentencePieceProcessor(model_file=str(FOLDER / f"{name}.model"))
+    """Its own generator, on one thread of a new process.
+
+    A seed that another test has set holds for the whole process, cannot be taken back, and makes each call draw the
+    same samples again.
+    """
     outcomes = outcomes_of(name, text, alpha, nbest_size)
     counts = np.zeros(len(outcomes.paths), np.int64)
-    for first in range(0, total, AT_ONCE):
-        ids, offsets = processor_rows(processor, [text] * min(AT_ONCE, total - first), alpha, nbest_size or -1)
-        counts += outcomes.counts(ids, offsets)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
+        for first in range(0, total, AT_ONCE):
+            rows = min(AT_ONCE, total - first)
+            counts += outcomes.counts(
+                *fresh.submit(rows_of_sentencepiece, name, text, rows, alpha, nbest_size).result()
+            )
     return counts
 
 
-def processor_rows(
-    processor: sentencepiece.SentencePieceProcessor, texts: list[str], alpha: float, nbest_size: int
+@cache
+def processor_of(name: str) -> sentencepiece.SentencePieceProcessor:
+    return sentencepiece.SentencePieceProcessor(model_file=str(FOLDER / f"{name}.model"))
+
+
+def rows_of_sentencepiece(
+    name: str, text: str, count: int, alpha: float, nbest_size: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    rows = processor.encode(texts, enable_sampling=True, nbest_size=nbest_size, alpha=alpha, num_threads=1)
+    """Samples of one text as (ids, offsets)."""
+    options = {"enable_sampling": True, "nbest_size": nbest_size or -1, "alpha": alpha, "num_threads": 1}
+    rows = processor_of(name).encode([text] * count, **options)
     return np.concatenate(rows), np.cumsum([0, *map(len, rows)])
 
 
