@@ -9,10 +9,10 @@ from functools import cache
 
 import numpy as np
 import pytest
-import sentencepiece
 from conftest import SHARED
 from fit import Counts, Paths, draw, two_samples
 from test_sampling import SAMPLERS, Oracle
+from unseeded import rows_of
 
 from viterbi_sampling import Tokenizer
 
@@ -51,27 +51,12 @@ def counts_of_sentencepiece(name: str, text: str, alpha: float, nbest_size: int 
     """
     outcomes = outcomes_of(name, text, alpha, nbest_size)
     counts = np.zeros(len(outcomes.paths), np.int64)
+    model = str(FOLDER / f"{name}.model")
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as fresh:
         for first in range(0, total, AT_ONCE):
             rows = min(AT_ONCE, total - first)
-            counts += outcomes.counts(
-                *fresh.submit(rows_of_sentencepiece, name, text, rows, alpha, nbest_size).result()
-            )
+            counts += outcomes.counts(*fresh.submit(rows_of, model, text, rows, alpha, nbest_size).result())
     return counts
-
-
-@cache
-def processor_of(name: str) -> sentencepiece.SentencePieceProcessor:
-    return sentencepiece.SentencePieceProcessor(model_file=str(FOLDER / f"{name}.model"))
-
-
-def rows_of_sentencepiece(
-    name: str, text: str, count: int, alpha: float, nbest_size: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Samples of one text as (ids, offsets)."""
-    options = {"enable_sampling": True, "nbest_size": nbest_size or -1, "alpha": alpha, "num_threads": 1}
-    rows = processor_of(name).encode([text] * count, **options)
-    return np.concatenate(rows), np.cumsum([0, *map(len, rows)])
 
 
 SAMPLED = [("Tokens", 0.3, None), ("a sea", 0.1, None), ("Tokens", 0.3, 12)]
