@@ -1,4 +1,4 @@
-"""sentencepiece's samples in a process where nobody has set a seed, so that this imports no other module of the tests."""
+"""Samples of sentencepiece in a process where nobody has set a seed: this imports no other module of the tests."""
 
 from __future__ import annotations
 
