@@ -182,3 +182,48 @@ def test_the_law_of_samples_is_exact_over_pre_tokens_and_added_tokens(pre_tokeni
     assert sampled.ids == tokenizer.sample(text, alpha=0.5, seed=3)
     assert [text[begin:end] for begin, end in sampled.offsets if text[begin:end] == "<m>"] == ["<m>"]
     assert tokenizer.lattice(text)._repr_svg_().startswith("<svg")
+
+
+ROBERTA = {
+    "type": "RobertaProcessing",
+    "cls": ["a", 1],
+    "sep": ["b", 2],
+    "trim_offsets": True,
+    "add_prefix_space": False,
+}
+
+
+def test_post_processors_trim_the_offsets_of_samples_and_batches() -> None:
+    spaced = {"vocab": [*SMALL["model"]["vocab"], [" a", -3.0], ["b ", -2.0], [" ", -4.0]]}
+    tokenizer = Tokenizer.from_bytes(small(model=spaced, post_processor=ROBERTA).encode("utf-8"))
+    texts: list[str | bytes] = ["ab  a b a", "", b" a \xe3\x80\x80b "]
+    options: dict[str, Any] = {"alpha": 0.3, "seed": 5}
+    batch = tokenizer.sample_batch(texts, n=3, draw=1, with_offsets=True, **options)
+    assert batch.spans is not None
+    for row in range(9):
+        found = tokenizer.sample_with_offsets(texts[row // 3], index=row // 3, draw=1 + row % 3, **options)
+        begin, end = batch.offsets[row : row + 2]
+        assert (batch[row].tolist(), batch.spans[begin:end].tolist()) == (found.ids, [*map(list, found.offsets)])
+    assert tokenizer.encode_with_offsets(b" a \xe3\x80\x80b ").offsets == [(1, 2), (3, 3), (6, 6), (6, 7)]
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"post_processor": {**ROBERTA, "sep": ["x", 6]}}, r"post_processor.sep\[1\] is 6, but ids are less than 6"),
+        ({"post_processor": {**ROBERTA, "trim_offsets": 1}}, r"post_processor.trim_offsets is not true or false"),
+        ({"post_processor": {"type": "Sequence", "processors": [ROBERTA, ROBERTA]}}, r"\[1\].type is the second"),
+        (
+            {"post_processor": {"type": "TemplateProcessing", "single": [], "pair": [], "special_tokens": {}}},
+            r"post_processor.single has the texts \[\], not \['A'\]",
+        ),
+        ({"truncation": {"max_length": 3, "strategy": "No", "stride": 0}}, "truncation.strategy is 'No', not one of"),
+        ({"truncation": {"max_length": 2**40, "strategy": "OnlyFirst", "stride": 0}}, "truncation.max_length is 1099"),
+        ({"padding": {"strategy": {"Fixed": -1}}}, "padding.strategy.Fixed is -1, not from 0"),
+        ({"padding": {"strategy": "BatchLongest", "direction": "Up"}}, "padding.direction is 'Up', not one of"),
+        ({"padding": {"strategy": "BatchLongest", "direction": "Left", "pad_id": 9}}, "padding.pad_id is 9, but ids"),
+    ],
+)
+def test_special_tokens_truncation_and_padding_that_cannot_be_used(parts: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        Tokenizer.from_bytes(small(**parts).encode("utf-8"))

@@ -1,4 +1,4 @@
-"""The real tokenizer.json files over whole corpora: how many texts differ from tokenizers 0.23.3, which must be none."""
+"""The real tokenizer.json files over whole corpora: no text may differ from what tokenizers 0.23.3 makes of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from conftest import SHARED
 from test_huggingface import CORPORA, FILES, lines_of, peer_of
 
 from viterbi_sampling import Tokenizer

@@ -61,6 +61,7 @@ LETTERS = [
     "\u201c",
     "\ufffd",
     "\U00011938",
+    "\u0120",
 ]
 RULES = {
     "\x01": "",
@@ -103,6 +104,8 @@ VOCABULARY = [
     ["\u0301", -2.0],
     ["b", -1.75],
 ]
+WITH_SPACES = [[" a", -1.5], ["\u3000b ", -1.0], ["\u0120a", -2.0], ["  ", -3.5], ["\tx", -2.0]]
+"""Pieces that begin or end with spaces, which some post-processors look for."""
 
 
 def normalizers() -> list[dict[str, Any]]:
@@ -184,12 +187,44 @@ DECODERS: list[dict[str, Any] | None] = [
 ]
 
 
+def post_processors() -> list[dict[str, Any] | None]:
+    ends: dict[str, Any] = {"cls": ["a", 1], "sep": ["b", 2]}
+    trims = [{"trim_offsets": trim, "add_prefix_space": prefix} for trim in (True, False) for prefix in (True, False)]
+    levels = [{"type": "ByteLevel", "use_regex": True, **trim} for trim in trims]
+    robertas = [{"type": "RobertaProcessing", **ends, **trim} for trim in trims]
+    template = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "x", "type_id": 3}}, {"Sequence": {"id": "A", "type_id": 1}}],
+        "pair": [
+            {"Sequence": {"id": "B", "type_id": 1}},
+            {"SpecialToken": {"id": "x", "type_id": 3}},
+            {"Sequence": {"id": "A", "type_id": 2}},
+            {"SpecialToken": {"id": "y", "type_id": 0}},
+        ],
+        "special_tokens": {
+            "x": {"id": "x", "ids": [3, 4], "tokens": ["ab", "\u2581"]},
+            "y": {"id": "y", "ids": [5], "tokens": ["\u2581a"]},
+        },
+    }
+    sequences = [[levels[0], template], [levels[1], robertas[1]], [template, levels[1]], [robertas[0], levels[2]]]
+    return [
+        None,
+        {"type": "BertProcessing", **ends},
+        template,
+        *levels,
+        *robertas,
+        *({"type": "Sequence", "processors": steps} for steps in sequences),
+    ]
+
+
 def pipeline(draw: random.Random) -> str:
     steps = draw.sample(normalizers(), draw.choice([0, 1, 1, 2, 3]))
     vocabulary = list(VOCABULARY)
     with_bytes = draw.random() < 0.4
     if with_bytes:
         vocabulary[22:] = [[f"<0x{value:02X}>", -6.0] for value in range(256)]
+    if draw.random() < 0.3:
+        vocabulary[16:21] = WITH_SPACES
     special = [token for token in tokens(draw) if token["id"] < 22 or not with_bytes]
     return json.dumps(
         {
@@ -198,6 +233,7 @@ def pipeline(draw: random.Random) -> str:
             "normalizer": {"type": "Sequence", "normalizers": steps} if steps else None,
             "pre_tokenizer": draw.choice(pre_tokenizers()),
             "decoder": draw.choice(DECODERS),
+            "post_processor": draw.choice(post_processors()),
             "model": {"type": "Unigram", "unk_id": 0, "vocab": vocabulary, "byte_fallback": with_bytes},
         }
     )

@@ -325,7 +325,10 @@ class Tokenizer:
             prefix_id=prefix_id,
             suffix_id=suffix_id,
         )
-        return Batch(ids, offsets, self._placed(spans, offsets, prepared))
+        spans = self._placed(spans, offsets, prepared)
+        if spans is not None and self._trims():
+            self._trim(spans, offsets, rows_of(texts), add_bos, add_eos, lambda text, row: self._segment(text))
+        return Batch(ids, offsets, spans)
 
     def decode(self, ids: Sequence[int] | npt.NDArray[np.integer[Any]]) -> str:
         """The text of a sequence of ids. ValueError where an id is not one of the vocabulary."""
@@ -494,7 +497,15 @@ class Tokenizer:
             prefix_id=prefix_id,
             suffix_id=suffix_id,
         )
-        return Batch(ids, offsets, self._placed(spans, offsets, prepared, draws), log_probs)
+        spans = self._placed(spans, offsets, prepared, draws)
+        if spans is not None and self._trims():
+
+            def again(text: Text, row: int) -> Encoding:
+                key = first + row // draws if indices is None else int(indices[row // draws])
+                return self._segment(text, index=key % 2**64, draw=(draw + row % draws) % 2**64, **parameters)
+
+            self._trim(spans, offsets, rows_of(texts), add_bos, add_eos, again, draws)
+        return Batch(ids, offsets, spans, log_probs)
 
     def sample_without_replacement(
         self,
@@ -722,6 +733,26 @@ class Tokenizer:
             found += self._pipeline.place(made, text, spans[begin:end].tolist())
         return np.array(found, np.int32).reshape(-1, 2)
 
+    def _trims(self) -> bool:
+        """Whether post-processors change offsets."""
+        return self._pipeline is not None and bool(self._pipeline.trims)
+
+    @staticmethod
+    def _trim(
+        spans: npt.NDArray[np.int32],
+        offsets: npt.NDArray[np.int64],
+        texts: Rows,
+        add_bos: bool,
+        add_eos: bool,
+        segment_of: Callable[[Text, int], Encoding],
+        draws: int = 1,
+    ) -> None:
+        """Write the spans that post-processors leave, which the pieces tell: each row is made again with them."""
+        given = [text or b"" for text in texts.texts()]
+        for row, (begin, end) in enumerate(pairwise(offsets.tolist())):
+            found = segment_of(given[row // draws], row).offsets
+            spans[begin + add_bos : end - add_eos] = np.array(found, np.int32).reshape(-1, 2)
+
     def _segment(self, text: Text, **parameters: Any) -> Encoding:
         """One segmentation with all that is known of it."""
         if self._pipeline is None or self._pipeline.preparation is None:
@@ -741,7 +772,8 @@ class Tokenizer:
                 for piece, (begin, _) in zip(pieces, spans, strict=True)
             ]
             spans = self._pipeline.place(prepared, text, spans)
-        return Encoding(ids, self._pieces(ids, pieces, surfaces), spans)
+        encoding = Encoding(ids, self._pieces(ids, pieces, surfaces), spans)
+        return encoding if self._pipeline is None else self._pipeline.trimmed(encoding, text)
 
     def _pieces(
         self, ids: list[int], unknown: list[bytes | None], surfaces: list[str | None] | None = None

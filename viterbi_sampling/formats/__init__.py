@@ -13,8 +13,9 @@ from viterbi_sampling.errors import ModelError
 from viterbi_sampling.model import Model
 
 FORMATS = ("sentencepiece", "bytepiece", "huggingface")
-_WRITERS = {"huggingface": "huggingface_writer"}
-"""The modules that write a format, where another one reads it."""
+_READERS = {"huggingface": "huggingface.reader"}
+_WRITERS = {"huggingface": "huggingface.writer"}
+"""The modules that read and write a format, where there is more than one."""
 
 # A BytePiece model: an object whose first key is base64, and its value a list.
 _BYTEPIECE = re.compile(rb'\{\s*"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"\s*:\s*\[')
@@ -48,7 +49,7 @@ def read(data: bytes, format: str | None = None) -> Model:
         )
     if not data:
         raise ModelError("the model is empty (0 bytes)")
-    model: Model = _module(name).read(data)
+    model: Model = _module(_READERS.get(name, name)).read(data)
     return model
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, KeysView
+from collections.abc import Collection, Iterable, KeysView
 from typing import Any, NoReturn
 
 from viterbi_sampling.errors import ModelError
@@ -43,6 +43,12 @@ class Field:
         text = self.text()
         if len(text) != 1:
             raise self.error(f"is {text!r}, not one character")
+        return text
+
+    def one_of(self, names: Collection[str]) -> str:
+        text = self.text()
+        if text not in names:
+            raise self.error(f"is {text!r}, not one of {', '.join(names)}")
         return text
 
     def flag(self) -> bool:

@@ -6,9 +6,8 @@ them in plain Python, `viterbi_sampling.engine.pipeline` those that it knows in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 
 @dataclass(frozen=True)
@@ -128,15 +127,44 @@ PreTokenizer: TypeAlias = Metaspace | WhitespaceSplit | Handed
 TokenDecoder: TypeAlias = Metaspace | ByteFallback | Fuse | StripTokens | Replace | Handed
 
 
+Parts: TypeAlias = tuple[tuple[str | tuple[int, ...], int], ...]
+
+
 @dataclass(frozen=True)
 class Template:
-    """What a post-processor puts around one text and around a pair.
+    """What a post-processor puts around one text and around a pair, each of which comes once.
 
     Each part is "A", "B", or a tuple of ids; the second number is its type id.
     """
 
-    single: tuple[tuple[str | tuple[int, ...], int], ...]
-    pair: tuple[tuple[str | tuple[int, ...], int], ...]
+    single: Parts
+    pair: Parts
+
+
+@dataclass(frozen=True)
+class Truncation:
+    """Rows have at most `max_length` tokens, special ones counted.
+
+    `strategy`: "longest_first", "only_first" or "only_second"; windows overlap in `stride` tokens; `direction`: "right"
+    where the first tokens stay, "left" where the last ones do.
+    """
+
+    max_length: int
+    strategy: str
+    stride: int
+    direction: str
+
+
+@dataclass(frozen=True)
+class Padding:
+    """Rows are filled up to `length`, None for that of the longest, and on to a multiple of `multiple`."""
+
+    length: int | None
+    multiple: int | None
+    direction: str
+    id: int
+    type_id: int
+    token: str
 
 
 @dataclass(frozen=True)
@@ -144,8 +172,8 @@ class Pipeline:
     """All of a tokenizer.json but the vocabulary.
 
     `vocabulary_size` is the number of pieces of the model itself; those of higher ids are added tokens.
-    `decoders` is None where there are none: tokens are then joined by spaces. `settings` keeps what concerns
-    neither text nor ids ("truncation", "padding", "post_processor"), as it stands in the file.
+    `decoders` is None where there are none: tokens are then joined by spaces. `trims`: how often the spaces at the ends
+    of tokens are taken from their offsets, and each time whether one that may have been put first is left.
     """
 
     added: tuple[AddedToken, ...] = ()
@@ -153,8 +181,10 @@ class Pipeline:
     pre_tokenizers: tuple[PreTokenizer, ...] = ()
     decoders: tuple[TokenDecoder, ...] | None = None
     template: Template | None = None
+    trims: tuple[bool, ...] = ()
+    truncation: Truncation | None = None
+    padding: Padding | None = None
     vocabulary_size: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def escapes_spaces(self) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from viterbi_sampling.batch import Encoding
 from viterbi_sampling.steps.description import AddedToken, Pipeline
 from viterbi_sampling.steps.preparation import Preparation, Prepared, added_contents
+from viterbi_sampling.steps.trimming import trimmed
 
 _MARKS = re.compile(rb"[\xf5-\xf7][\x80-\xbf]{3}")
 
@@ -20,6 +22,7 @@ class PipelineTexts:
 
     def __init__(self, pipeline: Pipeline, python: bool) -> None:
         self.added = pipeline.added
+        self.trims = pipeline.trims
         self.preparation = Preparation(pipeline) if python else None
         _, after = added_contents(pipeline)
         self.contents = {token.id: content for content, token in after.items()}
@@ -49,6 +52,13 @@ class PipelineTexts:
             return token.content
         found = text[span[0] : span[1]]
         return found if isinstance(found, str) else found.decode("utf-8", "replace")
+
+    def trimmed(self, encoding: Encoding, text: str | bytes) -> Encoding:
+        """The same with its offsets as the post-processors leave them."""
+        if not self.trims:
+            return encoding
+        in_bytes = not isinstance(text, str)
+        return encoding._replace(offsets=trimmed(encoding.pieces, encoding.offsets, self.trims, in_bytes))
 
     def with_placeholders(self, text: bytes) -> bytes:
         """A text of the engine with one character, U+FFFC, for each of its marks, so that positions stay."""
