@@ -14,15 +14,15 @@ from viterbi_sampling.engine.words cimport Slot, Table
 cdef enum Kind:
     AT_ONCE = 0                 # at most one of its parts has several paths, and they are few: an AtOnce
     ONE_BY_ONE = 1              # one part with more paths: a Record
-    SPLIT = 2                   # several parts, each a word of its own: `choices` ends (bytes)
+    SPLIT = 2                   # several parts: `choices` times the number of its bytes (8 bytes), then a record like these
 
 # What is known of a word, then its arrays. A word with one path of few tokens, none unknown, has them in its slot instead.
 cdef struct Known:
     uint8_t kind
     uint8_t has_unknown
-    uint8_t stride              # AT_ONCE: bytes of a row
+    uint8_t size                # bytes of the word
     uint16_t choices            # AT_ONCE: paths. ONE_BY_ONE, PERFECT: edges that take a uniform; they come first
-    uint16_t edges
+    uint16_t edges              # ONE_BY_ONE
     double log_sum              # the logarithm of the sum of the weights of all its paths
 
 # The arrays of an AtOnce, one after the other. A threshold is in units of the uniforms, 2^-53, rounded up, so that
@@ -30,13 +30,18 @@ cdef struct Known:
 # always decide: they are filled up to a multiple of BLOCK by ones that lie above all uniforms.
 cdef enum:
     BLOCK = 16
-    ROW = 8
+    ROW = 8                     # tokens that are copied at once
 
 cdef struct AtOnce:
     int16_t* highs              # the upper 15 of the 53 bits of each threshold
-    int32_t* tokens             # one an edge
-    uint8_t* rows               # of each path the number of its edges, then these, filled up to a multiple of ROW
+    uint16_t* first             # where the tokens of each path begin, and where those of the last end
+    uint8_t* tokens             # of all paths, 2 bytes each where the vocabulary is narrow, else 4
     uint8_t* thresholds         # whole, 8 bytes each, not aligned
+
+
+cdef inline bint is_narrow(const Vocabulary* vocabulary) noexcept nogil:
+    """Whether 16 bits hold any token, an unknown one too."""
+    return vocabulary.pieces <= 0xFFFF
 
 
 cdef inline int32_t thresholds_of(const Known* entry) noexcept nogil:
@@ -44,17 +49,18 @@ cdef inline int32_t thresholds_of(const Known* entry) noexcept nogil:
     return (entry.choices - 1 + BLOCK - 1) & ~(BLOCK - 1)
 
 
-cdef inline AtOnce at_once(const Known* entry) noexcept nogil:
+cdef inline AtOnce at_once(const Known* entry, bint narrow) noexcept nogil:
     cdef AtOnce record
     record.highs = <int16_t*>(entry + 1)
-    record.tokens = <int32_t*>(record.highs + thresholds_of(entry))
-    record.rows = <uint8_t*>(record.tokens + entry.edges)
-    record.thresholds = record.rows + entry.choices * entry.stride
+    record.first = <uint16_t*>(record.highs + thresholds_of(entry))
+    # A multiple of 4 bytes for both arrays of 2 bytes.
+    record.tokens = <uint8_t*>(record.first + (entry.choices + 2 & ~1))
+    record.thresholds = record.tokens + record.first[entry.choices] * (2 if narrow else 4)
     return record
 
 
-cdef inline const uint8_t* row_of(const AtOnce* record, const Known* entry, uint64_t word) noexcept nogil:
-    """The row of the path into whose bracket the uniform falls: the upper 53 bits of `word`."""
+cdef inline int32_t path_of(const AtOnce* record, const Known* entry, uint64_t word) noexcept nogil:
+    """The number of the path into whose bracket the uniform falls: the upper 53 bits of `word`."""
     cdef int16_t high = <int16_t>(word >> 49)
     cdef const int16_t* highs = record.highs
     cdef int32_t chosen = 0, block, i
@@ -73,7 +79,7 @@ cdef inline const uint8_t* row_of(const AtOnce* record, const Known* entry, uint
         if word >> 11 < threshold:
             break
         chosen += 1
-    return record.rows + chosen * entry.stride
+    return chosen
 
 
 # The arrays of a Record, one after the other: thresholds (uint64, one a choice; FFBS: one an edge), tokens (int32, one
@@ -108,18 +114,24 @@ cdef bint add_tokens_of(const int32_t* tokens, int32_t count, double log_sum, bi
                         Tokens* out, double alpha, Sum* log_prob) noexcept nogil
 
 
-cdef inline void copy_row(const AtOnce* record, const uint8_t* row, int32_t* target) noexcept nogil:
-    """The tokens of the path in a row, and what fills it up: room for ROW more."""
+cdef inline void copy_tokens(const void* tokens, int32_t count, bint narrow, int32_t* target) noexcept nogil:
+    """Copy tokens of 2 or of 4 bytes, ROW at a time: READ_BEYOND bytes can be read, and ROW more be written."""
     cdef int32_t i, k
-    for k in range(7):
-        target[k] = record.tokens[row[1 + k]]
-    for i in range(7, row[0], 8):
+    cdef uint16_t few[ROW]
+    cdef const uint8_t* source = <const uint8_t*>tokens
+    if narrow:
+        memcpy(few, source, sizeof(few))
         for k in range(8):
-            target[i + k] = record.tokens[row[1 + i + k]]
+            target[k] = few[k]
+        for i in range(8, count, 8):
+            memcpy(few, source + 2 * i, sizeof(few))
+            for k in range(8):
+                target[i + k] = few[k]
+    else:
+        memcpy(target, source, 32)
+        for i in range(8, count, 8):
+            memcpy(target + i, source + 4 * i, 32)
 
 
-# Add the tokens of one random path over a word of `size` bytes that begins at `begin`, not a SPLIT one. False without
-# memory.
-cdef bint draw(Algorithm algorithm, const Known* entry, int32_t size, const Vocabulary* vocabulary,
-               const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream, Tokens* out, double alpha,
-               Sum* log_prob) noexcept nogil
+# The tokens of one random path over a word from its record: their number. Room for ROW more than MAX_WORD.
+cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* stream, int32_t* tokens) noexcept nogil

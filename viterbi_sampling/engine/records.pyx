@@ -9,7 +9,7 @@ from libc.math cimport ceil
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from viterbi_sampling.engine.buffer cimport OK, Sum, add, reserve_ints
+from viterbi_sampling.engine.buffer cimport OK, Bytes, Sum, add, reserve_bytes
 from viterbi_sampling.engine.choices cimport (
     CERTAIN, MOST_EDGES, PERFECT, Algorithm, Paths, Weights, add_scores, backward_thresholds, count_paths, find_paths,
     forward, log_sum, next_edges, perfect_thresholds,
@@ -86,92 +86,87 @@ cdef bint study(const Vocabulary* vocabulary, const Weights* weights, const uint
     return True
 
 
-cdef Slot* keep_at_once(const uint8_t* word, int32_t size, Lesson* lesson, Table* known, Slot* place) noexcept nogil:
-    cdef int32_t first[MAX_WORD + 1]        # the single edge to a position, in parts with one path
-    cdef uint8_t front[MAX_WORD + 1]        # the edges before and after the part with several paths
-    cdef uint8_t behind[MAX_WORD + 1]
-    cdef int32_t fronts = 0, behinds = 0, longest = 0, count, i, k, begin, at
-    cdef int path
+cdef void* append(Bytes* to, size_t bytes) noexcept nogil:
+    """Room for another record, set to zero; NULL without memory."""
+    cdef uint8_t* room
+    bytes = filled_up(bytes, 8)
+    if not reserve_bytes(to, to.size + bytes):
+        return NULL
+    room = to.data + to.size
+    memset(room, 0, bytes)
+    to.size += bytes
+    return room
+
+
+cdef int32_t write_path(const Lesson* lesson, int path, int32_t* tokens) noexcept nogil:
+    """The tokens of a path over a word of which at most one part has several, `path` being one of those: their number."""
+    cdef int32_t last[MAX_WORD + 1]         # the edge to a position
+    cdef int32_t i, at = lesson.part_ends[lesson.parts - 1], count = 0
+    # Where a part has one path, one edge ends at each position; those of the chosen path are set over the others.
+    for i in range(<int32_t>lesson.edge_count):
+        last[lesson.edges[i].end] = i
+    if lesson.choosing:
+        for i in range(lesson.paths.first[path], lesson.paths.first[path + 1]):
+            last[lesson.edges[lesson.before + lesson.paths.steps[i]].end] = lesson.before + lesson.paths.steps[i]
+    while at > 0:
+        tokens[count] = lesson.edges[last[at]].token
+        at = lesson.edges[last[at]].start
+        count += 1
+    for i in range(count // 2):
+        tokens[i], tokens[count - 1 - i] = tokens[count - 1 - i], tokens[i]
+    return count
+
+
+cdef bint write_at_once(const Lesson* lesson, bint narrow, Bytes* to) noexcept nogil:
+    """The record of a word of which at most one part has several paths."""
+    cdef int32_t tokens[MAX_WORD]
+    cdef uint16_t small
+    cdef int32_t total = 0, width = 2 if narrow else 4, count, i, k
+    cdef int path, paths = lesson.paths.count if lesson.choosing else 1
     cdef uint64_t units
-    cdef Slot* slot
     cdef Known* entry
     cdef AtOnce record
-    cdef uint8_t* row
-    cdef int paths = lesson.paths.count if lesson.choosing else 1
-    cdef int32_t chosen_begin = lesson.edges[lesson.before].start if lesson.choosing else size
-    # The edges of parts with one path, read back from the end of each.
-    for i in range(<int32_t>lesson.edge_count):
-        first[lesson.edges[i].end] = i
-    for k in range(lesson.parts - 1, -1, -1):
-        begin = lesson.part_ends[k - 1] if k else 0
-        if lesson.choosing and begin == chosen_begin:
-            continue
-        at = lesson.part_ends[k]
-        while at > begin:
-            if begin < chosen_begin:
-                front[fronts] = <uint8_t>first[at]
-                fronts += 1
-            else:
-                behind[behinds] = <uint8_t>first[at]
-                behinds += 1
-            at = lesson.edges[first[at]].start
     for path in range(paths):
-        count = fronts + behinds
-        if lesson.choosing:
-            count += lesson.paths.first[path + 1] - lesson.paths.first[path]
-        longest = max(longest, count)
-    if paths == 1 and longest <= INLINE_TOKENS and size <= SHORT_WORD and not lesson.has_unknown:
-        slot = take(known, place, word, size, 0)
-        if slot != NULL:
-            slot.tokens[1] = slot.tokens[2] = -1
-            for i in range(longest):
-                # No part has several paths, so that all edges lie in front of it, the last first.
-                slot.tokens[i] = lesson.edges[front[longest - 1 - i]].token
-        return slot
-    slot = take(known, place, word, size, sizeof(Known) + filled_up(paths - 1, BLOCK) * sizeof(int16_t) + (paths - 1) * 8
-                + lesson.edge_count * sizeof(int32_t) + paths * filled_up(longest + 1, ROW))
-    if slot == NULL:
-        return NULL
-    entry = <Known*>record_of(known, slot)
+        total += write_path(lesson, path, tokens)
+    entry = <Known*>append(to, sizeof(Known) + filled_up(paths - 1, BLOCK) * sizeof(int16_t) + filled_up(paths + 1, 2)
+                           * sizeof(uint16_t) + total * width + (paths - 1) * 8)
+    if entry == NULL:
+        return False
     entry.log_sum = lesson.log_sum
     entry.kind = AT_ONCE
+    entry.size = lesson.part_ends[lesson.parts - 1]
     entry.choices = <uint16_t>paths
-    entry.edges = <uint16_t>lesson.edge_count
-    entry.stride = <uint8_t>filled_up(longest + 1, ROW)
     entry.has_unknown = lesson.has_unknown
-    record = at_once(entry)
-    for i in range(entry.edges):
-        record.tokens[i] = lesson.edges[i].token
-    memset(record.rows, 0, paths * entry.stride)
+    record = at_once(entry, narrow)
+    record.first[paths] = <uint16_t>total
+    record = at_once(entry, narrow)
+    total = 0
     for path in range(paths):
-        row = record.rows + path * entry.stride + 1
-        for i in range(fronts - 1, -1, -1):
-            row[0] = front[i]
-            row += 1
-        if lesson.choosing:
-            for i in range(lesson.paths.first[path], lesson.paths.first[path + 1]):
-                row[0] = <uint8_t>(lesson.paths.steps[i] + lesson.before)
-                row += 1
-        for i in range(behinds - 1, -1, -1):
-            row[0] = behind[i]
-            row += 1
-        record.rows[path * entry.stride] = <uint8_t>(row - record.rows - path * entry.stride - 1)
+        record.first[path] = <uint16_t>total
+        count = write_path(lesson, path, tokens)
+        for k in range(count):
+            if narrow:
+                small = <uint16_t>tokens[k]
+                memcpy(record.tokens + 2 * (total + k), &small, 2)
+            else:
+                memcpy(record.tokens + 4 * (total + k), &tokens[k], 4)
+        total += count
     for i in range(thresholds_of(entry)):
         units = in_units(lesson.paths.thresholds[i] if i < paths - 1 else 1.0)
         # A threshold of 2^53 lies above all uniforms; no upper bits of one are greater.
         record.highs[i] = <int16_t>min(units >> 38, <uint64_t>0x7FFF)
         if i < paths - 1:
             memcpy(record.thresholds + 8 * i, &units, 8)
-    return slot
+    return True
 
 
 cdef inline size_t record_bytes(int32_t size, size_t thresholds, size_t edges) noexcept nogil:
     return sizeof(Known) + thresholds * sizeof(uint64_t) + edges * (sizeof(int32_t) + 2) + size + 2
 
 
-cdef Slot* keep_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
-                           int32_t size, const Lesson* lesson, Table* known, Slot* place, Scratch* scratch) noexcept nogil:
-    """Keep the thresholds of the edges of a word that is one part."""
+cdef bint write_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
+                           int32_t size, const Lesson* lesson, Scratch* scratch, Bytes* to) noexcept nogil:
+    """The record of a word that is one part: the thresholds of its edges."""
     cdef Lattice* lattice = &scratch.lattice
     cdef int32_t ready = 0, position, k
     cdef size_t i
@@ -180,13 +175,12 @@ cdef Slot* keep_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, co
     cdef Edge edges[MOST_EDGES]
     cdef uint8_t first[MAX_WORD + 2]
     cdef size_t count = 0, choices = 0, certain
-    cdef Slot* slot
     cdef Known* entry
     cdef Record record
     memset(first, NO_EDGE, sizeof(first))
     lattice_start(lattice, word, 0, size)
     if next_edges(vocabulary, algorithm, scratch, &ready, MOST_EDGES + 1) != OK:
-        return NULL
+        return False
     if algorithm == PERFECT:
         perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds.data)
         for i in range(lattice.count):
@@ -208,12 +202,12 @@ cdef Slot* keep_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, co
                 count += 1
                 k = scratch.previous.data[k]
         choices = count
-    slot = take(known, place, word, size, record_bytes(size, choices, count))
-    if slot == NULL:
-        return NULL
-    entry = <Known*>record_of(known, slot)
+    entry = <Known*>append(to, record_bytes(size, choices, count))
+    if entry == NULL:
+        return False
     entry.log_sum = lesson.log_sum
     entry.kind = ONE_BY_ONE
+    entry.size = <uint8_t>size
     entry.choices = <uint16_t>choices
     entry.edges = <uint16_t>count
     entry.has_unknown = lesson.has_unknown
@@ -237,31 +231,66 @@ cdef Slot* keep_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, co
         record.starts[k] = <uint8_t>edge.start
         record.ends[k] = <uint8_t>edge.end
     memcpy(record.first, first, size + 2)
-    return slot
+    return True
 
 
-cdef Slot* keep_split(const uint8_t* word, int32_t size, const Lesson* lesson, Table* known, Slot* place) noexcept nogil:
-    """Keep where the parts of a word end."""
-    cdef Slot* slot = take(known, place, word, size, sizeof(Known) + lesson.parts)
+cdef bint write(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word, int32_t size,
+                const Lesson* lesson, Scratch* scratch, Bytes* to) noexcept nogil:
+    """The record of a word; of several parts with several paths each has a record of its own."""
+    cdef Lesson part
     cdef Known* entry
-    if slot != NULL:
-        entry = <Known*>record_of(known, slot)
-        entry.kind = SPLIT
-        entry.choices = <uint16_t>lesson.parts
-        memcpy(entry + 1, lesson.part_ends, lesson.parts)
-    return slot
+    cdef size_t begin
+    cdef uint64_t bytes
+    cdef int32_t first = 0
+    cdef int i
+    if lesson.choosing == 0 or (lesson.choosing == 1 and lesson.paths.count):
+        return write_at_once(lesson, is_narrow(vocabulary), to)
+    if lesson.parts == 1:
+        return write_one_by_one(algorithm, vocabulary, weights, word, size, lesson, scratch, to)
+    entry = <Known*>append(to, sizeof(Known))
+    if entry == NULL:
+        return False
+    entry.kind = SPLIT
+    entry.size = <uint8_t>size
+    entry.choices = <uint16_t>lesson.parts
+    entry.has_unknown = lesson.has_unknown
+    entry.log_sum = lesson.log_sum
+    for i in range(lesson.parts):
+        begin = to.size
+        size = lesson.part_ends[i] - first
+        # The parts of a part are itself.
+        if (append(to, sizeof(bytes)) == NULL or not study(vocabulary, weights, word + first, size, scratch, &part)
+                or not write(algorithm, vocabulary, weights, word + first, size, &part, scratch, to)):
+            return False
+        bytes = to.size - begin - sizeof(bytes)
+        memcpy(to.data + begin, &bytes, sizeof(bytes))
+        first = lesson.part_ends[i]
+    return True
 
 
 cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
                  int32_t size, Table* known, Slot* place, Scratch* scratch) noexcept nogil:
     cdef Lesson lesson
+    cdef int32_t tokens[MAX_WORD]
+    cdef int32_t count
+    cdef Slot* slot
     if place == NULL or not study(vocabulary, weights, word, size, scratch, &lesson):
         return NULL
-    if lesson.choosing == 0 or (lesson.choosing == 1 and lesson.paths.count):
-        return keep_at_once(word, size, &lesson, known, place)
-    if lesson.parts == 1:
-        return keep_one_by_one(algorithm, vocabulary, weights, word, size, &lesson, known, place, scratch)
-    return keep_split(word, size, &lesson, known, place)
+    if lesson.choosing == 0 and size <= SHORT_WORD and not lesson.has_unknown:
+        count = write_path(&lesson, 0, tokens)
+        if count <= INLINE_TOKENS:
+            slot = take(known, place, word, size, 0)
+            if slot != NULL:
+                slot.tokens[1] = slot.tokens[2] = -1
+                memcpy(slot.tokens, tokens, count * sizeof(int32_t))
+            return slot
+    scratch.record.size = 0
+    if not write(algorithm, vocabulary, weights, word, size, &lesson, scratch, &scratch.record):
+        return NULL
+    slot = take(known, place, word, size, scratch.record.size)
+    if slot != NULL:
+        memcpy(record_of(known, slot), scratch.record.data, scratch.record.size)
+    return slot
 
 
 # -- drawing -------------------------------------------------------------------------------------------
@@ -275,13 +304,12 @@ cdef bint add_tokens_of(const int32_t* tokens, int32_t count, double log_sum, bi
     return add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens, count, has_unknown)
 
 
-cdef bint draw_perfect(const Known* entry, Record record, int32_t size, const Vocabulary* vocabulary,
-                       const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream,
-                       Tokens* out, double alpha, Sum* log_prob) noexcept nogil:
-    """The choices of perfect_choices, from a record, and the tokens they give. False without memory."""
+cdef int32_t draw_perfect(const Known* entry, Stream* stream, int32_t* tokens) noexcept nogil:
+    """The choices of perfect_choices, from a record."""
+    cdef Record record = record_at(entry)
     cdef uint8_t kept[READ_BEYOND]
-    cdef int32_t tokens[MAX_WORD + 1]
-    cdef int32_t k, position = size, at = MAX_WORD + 1
+    cdef int32_t path[MAX_WORD + ROW]
+    cdef int32_t k, position = entry.size, at = MAX_WORD
     cdef uint8_t end
     cdef const uint64_t* words = stream_take(stream, entry.choices)
     memcpy(kept, record.first, READ_BEYOND)     # of a fixed size: much faster than as many as there are
@@ -290,19 +318,17 @@ cdef bint draw_perfect(const Known* entry, Record record, int32_t size, const Vo
         kept[end] = <uint8_t>k if words[k] >> 11 < record.thresholds[k] else kept[end]
     while position > 0:
         at -= 1
-        tokens[at] = record.tokens[kept[position]]
+        path[at] = record.tokens[kept[position]]
         position = record.starts[kept[position]]
-    if log_prob != NULL:
-        add_scores(log_prob, vocabulary, alpha, tokens + at, MAX_WORD + 1 - at, 1)
-    return add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens + at, MAX_WORD + 1 - at, entry.has_unknown)
+    copy_tokens(path + at, MAX_WORD - at, False, tokens)
+    return MAX_WORD - at
 
 
-cdef bint draw_backwards(const Known* entry, Record record, int32_t size, const Vocabulary* vocabulary,
-                         const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream, Tokens* out,
-                         double alpha, Sum* log_prob) noexcept nogil:
-    """The choices of `backward`, from a record, and the tokens they give. False without memory."""
-    cdef int32_t tokens[MAX_WORD + 1]
-    cdef int32_t k, position = size, at = MAX_WORD + 1
+cdef int32_t draw_backwards(const Known* entry, Stream* stream, int32_t* tokens) noexcept nogil:
+    """The choices of `backward`, from a record."""
+    cdef Record record = record_at(entry)
+    cdef int32_t path[MAX_WORD + ROW]
+    cdef int32_t k, position = entry.size, at = MAX_WORD
     cdef uint64_t uniform
     while position > 0:
         k = record.first[position]
@@ -311,27 +337,31 @@ cdef bint draw_backwards(const Known* entry, Record record, int32_t size, const 
             while uniform >= record.thresholds[k]:
                 k += 1
         at -= 1
-        tokens[at] = record.tokens[k]
+        path[at] = record.tokens[k]
         position = record.starts[k]
-    if log_prob != NULL:
-        add_scores(log_prob, vocabulary, alpha, tokens + at, MAX_WORD + 1 - at, 1)
-    return add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens + at, MAX_WORD + 1 - at, entry.has_unknown)
+    copy_tokens(path + at, MAX_WORD - at, False, tokens)
+    return MAX_WORD - at
 
 
-cdef bint draw(Algorithm algorithm, const Known* entry, int32_t size, const Vocabulary* vocabulary,
-               const Spelling* spelling, const uint8_t* text, int32_t begin, Stream* stream, Tokens* out, double alpha,
-               Sum* log_prob) noexcept nogil:
-    cdef AtOnce table
-    cdef int32_t tokens[MAX_WORD + ROW]
-    cdef const uint8_t* row
+cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* stream, int32_t* tokens) noexcept nogil:
+    cdef AtOnce record
+    cdef int32_t path = 0, count = 0, part
+    cdef uint64_t bytes
+    cdef const uint8_t* at
     if entry.kind == AT_ONCE:
-        table = at_once(entry)
-        row = row_of(&table, entry, stream_take(stream, 1)[0]) if entry.choices > 1 else table.rows
-        copy_row(&table, row, tokens)
-        return add_tokens_of(tokens, row[0], entry.log_sum, entry.has_unknown, vocabulary, spelling, text, begin, out, alpha,
-                             log_prob)
-    if log_prob != NULL:
-        add(log_prob, -entry.log_sum)
-    if algorithm == PERFECT:
-        return draw_perfect(entry, record_at(entry), size, vocabulary, spelling, text, begin, stream, out, alpha, log_prob)
-    return draw_backwards(entry, record_at(entry), size, vocabulary, spelling, text, begin, stream, out, alpha, log_prob)
+        record = at_once(entry, narrow)
+        if entry.choices > 1:
+            path = path_of(&record, entry, stream_take(stream, 1)[0])
+        count = record.first[path + 1] - record.first[path]
+        copy_tokens(record.tokens + record.first[path] * (2 if narrow else 4), count, narrow, tokens)
+    elif entry.kind == SPLIT:
+        at = <const uint8_t*>(entry + 1)
+        for part in range(entry.choices):
+            memcpy(&bytes, at, sizeof(bytes))
+            count += draw(algorithm, <const Known*>(at + sizeof(bytes)), narrow, stream, tokens + count)
+            at += sizeof(bytes) + bytes
+    elif algorithm == PERFECT:
+        count = draw_perfect(entry, stream, tokens)
+    else:
+        count = draw_backwards(entry, stream, tokens)
+    return count

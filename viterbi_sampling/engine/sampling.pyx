@@ -16,18 +16,18 @@ from viterbi_sampling.engine.choices cimport (
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.records cimport (
-    AT_ONCE, ROW, SPLIT, AtOnce, Known, add_tokens_of, at_once, copy_row, draw, learn, row_of,
+    AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of,
 )
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.words cimport (
-    LOOKED, MAX_WORD, MOST_AHEAD, SHORT_WORD, Ahead, Slot, Table, find, find_ahead, hash_of, key_of, long_key, look_ahead,
-    prefetch, record_of, skipped, tokens_in,
+    LOOKED, MAX_WORD, MOST_AHEAD, Ahead, Slot, Table, find_ahead, look_ahead, prefetch, record_of, skipped, tokens_in,
 )
 
 cdef enum:
     EDGES_AT_ONCE = 4096
+    MOST_DRAWN = 512            # tokens of words that are drawn before the tokens of a run of words are copied
 
 
 cdef int read_back(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, const Spelling* spelling,
@@ -114,43 +114,27 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
 # -- a text ------------------------------------------------------------------------------------------
 
 cdef int sample_word(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const Spelling* spelling,
-                     const uint8_t* text, int32_t begin, int32_t end, Slot* slot, Slot* place, Stream* stream, Table* known,
+                     const uint8_t* text, int32_t begin, int32_t end, Slot* place, Stream* stream, Table* known,
                      Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
-    """One random path over a word, from its slot or, where it has none yet, with the place for it."""
+    """One random path over a new word, which is kept in `place` if it can be."""
     cdef const Known* entry
-    cdef uint8_t part_ends[MAX_WORD]
-    cdef uint64_t low = 0, high = 0
-    cdef int i, parts, status
-    cdef int32_t first = begin, size = end - begin
-    cdef bint drawn
-    if slot == NULL and size <= MAX_WORD:
-        slot = learn(algorithm, vocabulary, weights, text + begin, size, known, place, scratch)
+    cdef Slot* slot = NULL
+    cdef int32_t tokens[MAX_WORD + ROW]
+    cdef int32_t count
+    cdef bint fits
+    if end - begin <= MAX_WORD:
+        slot = learn(algorithm, vocabulary, weights, text + begin, end - begin, known, place, scratch)
     if slot == NULL:
         return sample_directly(algorithm, vocabulary, weights, spelling, text, begin, end, stream, scratch, out, log_prob)
     if slot.tokens[0] >= 0:
         # One path: its probability is 1.
-        drawn = add_tokens(out, spelling, vocabulary.lengths, text, begin, slot.tokens, tokens_in(slot), False)
-        return OK if drawn else NO_MEMORY
-    entry = <const Known*>record_of(known, slot)
-    if entry.kind != SPLIT:
-        drawn = draw(algorithm, entry, size, vocabulary, spelling, text, begin, stream, out, weights.alpha, log_prob)
-        return OK if drawn else NO_MEMORY
-    # Learning a part may move the record. The parts of a part are itself.
-    parts = entry.choices
-    memcpy(part_ends, entry + 1, parts)
-    for i in range(parts):
-        size = begin + part_ends[i] - first
-        if size <= SHORT_WORD:
-            key_of(text + first, size, &low, &high)
-        else:
-            long_key(text + first, size, &low, &high)
-        slot = find(known, text + first, size, low, high, hash_of(low, high), &place)
-        status = sample_word(algorithm, vocabulary, weights, spelling, text, first, first + size, slot, place, stream, known,
-                             scratch, out, log_prob)
-        if status != OK:
-            return status
-        first += size
-    return OK
+        fits = add_tokens(out, spelling, vocabulary.lengths, text, begin, slot.tokens, tokens_in(slot), False)
+    else:
+        entry = <const Known*>record_of(known, slot)
+        count = draw(algorithm, entry, is_narrow(vocabulary), stream, tokens)
+        fits = add_tokens_of(tokens, count, entry.log_sum, entry.has_unknown, vocabulary, spelling, text, begin, out,
+                             weights.alpha, log_prob)
+    return OK if fits else NO_MEMORY
 
 
 cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
@@ -158,29 +142,32 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
                       Table* known, Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
     """One random path over text[from_:stop], word by word; up to an earlier `stop`, if it should be asked whether that pays.
 
-    In three steps, each of which asks for the cache lines of the next: slots, records, rows of paths.
+    In three steps, each of which asks for the cache lines of the next: slots, records, tokens.
     """
     cdef int32_t at = from_, begin, size = stop[0]
+    cdef int32_t path, i
     cdef int word, first, known_words, status
     cdef Ahead ahead
     cdef Slot* place = NULL
-    cdef const Slot* slots[MOST_AHEAD]
-    cdef const Known* entries[MOST_AHEAD]       # NULL for a word of one path, which is in the slot
-    cdef AtOnce records[MOST_AHEAD]
-    cdef const uint8_t* rows[MOST_AHEAD]
     cdef Slot* slot
+    cdef Slot* slots[MOST_AHEAD]
+    cdef const Known* entries[MOST_AHEAD]       # NULL for a word of one path, which is in the slot
+    cdef const void* paths[MOST_AHEAD]          # the tokens of each word
+    cdef int32_t counts[MOST_AHEAD]             # how many
+    cdef bint narrows[MOST_AHEAD]               # and whether they take 2 bytes each
+    cdef int32_t drawn[MOST_DRAWN + MAX_WORD + ROW]
+    cdef int32_t drawn_count
+    cdef AtOnce record
     cdef const Known* entry
     cdef int32_t tokens[MAX_WORD + ROW]
-    cdef int32_t* target
-    cdef bint plain = not out.with_spans and log_prob == NULL, fits
+    cdef bint plain = not out.with_spans and log_prob == NULL, narrow = is_narrow(vocabulary), is_new, fits
     while at < size and known.looked < LOOKED:
         look_ahead(cuts, known, text, size, at, &ahead)
         word = 0
         while word < ahead.count:
-            # The words from here on that are known and drawn at once.
+            # The words from here on that are known.
             first = word
             begin = at
-            slot = NULL
             while word < ahead.count:
                 slot = NULL
                 if ahead.ends[word] - begin <= MAX_WORD:
@@ -196,51 +183,57 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
                 begin = ahead.ends[word]
                 word += 1
             known_words = word
+            is_new = word < ahead.count
+            drawn_count = 0
             for word in range(first, known_words):
                 entry = entries[word]
                 if entry == NULL:
-                    continue
-                if entry.kind != AT_ONCE:
+                    paths[word] = &slots[word].tokens[0]
+                    counts[word] = tokens_in(slots[word])
+                    narrows[word] = False
+                elif entry.kind == AT_ONCE:
+                    record = at_once(entry, narrow)
+                    path = 0
+                    if entry.choices > 1:
+                        path = path_of(&record, entry, stream_take(stream, 1)[0])
+                    paths[word] = record.tokens + record.first[path] * (2 if narrow else 4)
+                    counts[word] = record.first[path + 1] - record.first[path]
+                    narrows[word] = narrow
+                    prefetch(paths[word])
+                elif drawn_count > MOST_DRAWN:
                     known_words = word
-                    slot = <Slot*>slots[word]
+                    is_new = False
                     break
-                records[word] = at_once(entry)
-                rows[word] = records[word].rows
-                if entry.choices > 1:
-                    rows[word] = row_of(&records[word], entry, stream_take(stream, 1)[0])
-                prefetch(rows[word])
+                else:
+                    paths[word] = drawn + drawn_count
+                    counts[word] = draw(algorithm, entry, narrow, stream, drawn + drawn_count)
+                    narrows[word] = False
+                    drawn_count += counts[word]
             for word in range(first, known_words):
                 entry = entries[word]
                 if plain and (entry == NULL or not entry.has_unknown):
                     if not reserve_ints(&out.ids, out.ids.size + MAX_WORD + ROW):
                         return NO_MEMORY
-                    target = out.ids.data + out.ids.size
-                    if entry == NULL:
-                        target[0] = slots[word].tokens[0]
-                        target[1] = slots[word].tokens[1]
-                        target[2] = slots[word].tokens[2]
-                        out.ids.size += tokens_in(slots[word])
-                    else:
-                        copy_row(&records[word], rows[word], target)
-                        out.ids.size += rows[word][0]
+                    copy_tokens(paths[word], counts[word], narrows[word], out.ids.data + out.ids.size)
+                    out.ids.size += counts[word]
                     out.after_unknown = False
                 else:
+                    copy_tokens(paths[word], counts[word], narrows[word], tokens)
                     if entry == NULL:
-                        fits = add_tokens(out, spelling, vocabulary.lengths, text, at, slots[word].tokens,
-                                          tokens_in(slots[word]), False)
+                        # One path: its probability is 1.
+                        fits = add_tokens(out, spelling, vocabulary.lengths, text, at, tokens, counts[word], False)
                     else:
-                        copy_row(&records[word], rows[word], tokens)
-                        fits = add_tokens_of(tokens, rows[word][0], entry.log_sum, entry.has_unknown, vocabulary, spelling,
+                        fits = add_tokens_of(tokens, counts[word], entry.log_sum, entry.has_unknown, vocabulary, spelling,
                                              text, at, out, weights.alpha, log_prob)
                     if not fits:
                         return NO_MEMORY
                 at = ahead.ends[word]
             word = known_words
-            if word < ahead.count:
-                # Another word; what is known may have moved afterwards.
-                known.missed += slot == NULL
-                status = sample_word(algorithm, vocabulary, weights, spelling, text, at, ahead.ends[word], slot, place,
-                                     stream, known, scratch, out, log_prob)
+            if is_new:
+                # A new word; what is known may have moved afterwards.
+                known.missed += 1
+                status = sample_word(algorithm, vocabulary, weights, spelling, text, at, ahead.ends[word], place, stream, known,
+                                     scratch, out, log_prob)
                 if status != OK:
                     return status
                 at = ahead.ends[word]

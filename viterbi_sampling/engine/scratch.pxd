@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free
 
-from viterbi_sampling.engine.buffer cimport Doubles, Ints, reserve, reserve_ints
+from viterbi_sampling.engine.buffer cimport Bytes, Doubles, Ints, reserve, reserve_ints
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, lattice_free
 from viterbi_sampling.engine.words cimport MAX_WORD
 
@@ -27,6 +27,7 @@ cdef struct Scratch:
     Ints path                   # (token, end) pairs, last token first
     Ints previous               # for each edge the one before it that has the same end, or -1
     Pair pairs[MAX_WORD + 1]
+    Bytes record                # of a word that is being learned
     const int* cancelled        # set by another thread: stop at the next cut
 
 
@@ -49,10 +50,11 @@ cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
     free(scratch.thresholds.data)
     free(scratch.path.data)
     free(scratch.previous.data)
+    free(scratch.record.data)
 
 
 cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
     """Bytes in use."""
     return (scratch.lattice.capacity * sizeof(Edge) + scratch.lattice.reached.capacity
             + scratch.cell_capacity * sizeof(Cell) + scratch.thresholds.capacity * sizeof(double)
-            + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t))
+            + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t) + scratch.record.capacity)

@@ -22,7 +22,7 @@ cdef enum:
 
 cdef bint new_slots(Table* table, size_t count) noexcept nogil:
     """Give the table `count` empty slots instead of those it has, which are not freed; False without memory."""
-    cdef size_t bytes = count * sizeof(Slot) + CACHE_LINE
+    cdef size_t bytes = count * sizeof(Slot) + 2 * CACHE_LINE     # one more can be read
     cdef void* memory = calloc(bytes, 1)
     if memory == NULL:
         return False
