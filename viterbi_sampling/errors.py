@@ -18,3 +18,13 @@ class ModelError(ValueError):
 
 class ModelTypeError(ModelError):
     """A model file that is in order, but holds no Unigram model."""
+
+
+def shown(value: object) -> str:
+    """A value from a file as an error message spells it: of a long one the beginning.
+
+    >>> shown("a" * 1000)
+    "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa..."
+    """
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from viterbi_sampling.errors import ModelError
+from viterbi_sampling.errors import ModelError, shown
 
 if TYPE_CHECKING:
     from viterbi_sampling.steps.description import Pipeline
@@ -161,7 +161,7 @@ class Model:
         for index in range(len(self.pieces)):
             piece = self.pieces[index]
             if "\0" in piece and not (piece == "\0" and self.pieces.types[index] == PieceType.UNUSED):
-                raise ModelError(f"piece {index} ({piece!r}) holds a null character")
+                raise ModelError(f"piece {index} ({shown(piece)}) holds a null character")
 
     def _check_bytes(self) -> None:
         byte_ids = self.ids_of_type(PieceType.BYTE)
@@ -186,7 +186,7 @@ class Model:
                     raise ValueError
             except ValueError:
                 raise ModelError(
-                    f"piece {index} ({piece!r}) has the type BYTE, but is not one of <0x00> to <0xFF>"
+                    f"piece {index} ({shown(piece)}) has the type BYTE, but is not one of <0x00> to <0xFF>"
                 ) from None
             if ids[value] >= 0:
                 raise ModelError(f"pieces {ids[value]} and {index} are both {piece}")

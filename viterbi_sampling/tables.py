@@ -11,7 +11,7 @@ from viterbi_sampling.engine.cuts import Cuts
 from viterbi_sampling.engine.decoder import Decoder
 from viterbi_sampling.engine.encoder import Encoder, piece_trie, spell_spaces
 from viterbi_sampling.engine.normalizer import Normalizer
-from viterbi_sampling.errors import ModelError
+from viterbi_sampling.errors import ModelError, shown
 from viterbi_sampling.model import SPACE, Model, PieceType
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _refuse_twins(model: Model, named: npt.NDArray[np.bool_], others: bool) -> N
         for id in np.flatnonzero(group):
             piece = pieces.bytes_of(int(id))
             if piece in seen and piece != b"\0":
-                raise ModelError(f"pieces {seen[piece]} and {id} are both {pieces[int(id)]!r}")
+                raise ModelError(f"pieces {seen[piece]} and {id} are both {shown(pieces[int(id)])}")
             seen[piece] = int(id)
 
 

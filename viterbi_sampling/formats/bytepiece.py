@@ -88,7 +88,7 @@ def unpack(data: bytes) -> bytes:
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, ValueError) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f"the zip is broken: {error}") from None
+        raise ModelError(f"the zip is broken: {str(error)[:200]}") from None
 
 
 def model_of(entries: list[tuple[str, Any]], source: bytes) -> Model:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable, KeysView
 from typing import Any, NoReturn
 
-from viterbi_sampling.errors import ModelError
+from viterbi_sampling.errors import ModelError, shown
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _POWERS = [float(f"1e{exponent}") for exponent in range(309)]
@@ -42,13 +42,13 @@ class Field:
     def character(self) -> str:
         text = self.text()
         if len(text) != 1:
-            raise self.error(f"is {text!r}, not one character")
+            raise self.error(f"is {shown(text)}, not one character")
         return text
 
     def one_of(self, names: Collection[str]) -> str:
         text = self.text()
         if text not in names:
-            raise self.error(f"is {text!r}, not one of {', '.join(names)}")
+            raise self.error(f"is {shown(text)}, not one of {', '.join(names)}")
         return text
 
     def flag(self) -> bool:
@@ -86,6 +86,7 @@ class Field:
                 raise ModelError(f"{self._path_to(name)} is not a field that is known")
 
     def _path_to(self, name: str) -> str:
+        name = name if len(name) <= 60 else name[:57] + "..."
         return f"{self.path}.{name}" if self.path else name
 
 
@@ -167,5 +168,5 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ModelError(f"the JSON has the key {twice!r} twice in one object")
+        raise ModelError(f"the JSON has the key {shown(twice)} twice in one object")
     return found

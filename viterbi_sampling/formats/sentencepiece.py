@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from viterbi_sampling.errors import ModelError, ModelTypeError
+from viterbi_sampling.errors import ModelError, ModelTypeError, shown
 from viterbi_sampling.formats import protobuf
 from viterbi_sampling.formats.wire import bytes_field, float_field, integer_field
 from viterbi_sampling.model import UNKNOWN_PENALTY, Model, NormalizerRules, Pieces, PieceType
@@ -138,7 +138,7 @@ def write(model: Model) -> bytes:
         index = int(np.flatnonzero(single != model.pieces.scores)[0])
         raise ModelError(
             f"a sentencepiece model stores float32 scores, which cannot hold {model.pieces.scores[index]!r} "
-            f"of piece {index} ({model.pieces[index]!r}); round the scores to float32 first"
+            f"of piece {index} ({shown(model.pieces[index])}); round the scores to float32 first"
         )
     unknown = model.ids_of_type(PieceType.UNKNOWN)
     if not len(unknown) or model.unknown_score is None:

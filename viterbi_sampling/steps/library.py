@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from viterbi_sampling.errors import ModelError
+from viterbi_sampling.errors import ModelError, shown
 from viterbi_sampling.steps.description import Handed, Pipeline, Replace
 from viterbi_sampling.steps.patterns import parse
 
@@ -21,14 +21,14 @@ def library(what: str) -> Any:
 
 @lru_cache(maxsize=64)
 def _library_splitters(pattern: str) -> tuple[Any, Any]:
-    tokenizers = library(f"the regular expression {pattern!r}")
+    tokenizers = library(f"the regular expression {shown(pattern)}")
     try:
         regex = tokenizers.Regex(pattern)
     except Exception as error:
-        raise ModelError(f"the regular expression {pattern!r} is not one of Oniguruma: {error}") from None
+        raise ModelError(f"the regular expression {shown(pattern)} is not one of Oniguruma: {error}") from None
     split = tokenizers.pre_tokenizers.Split
     if any(tokenizers.normalizers.Replace(regex, "\0").normalize_str(text).count("\0") > 1 for text in ("~", "a")):
-        raise ModelError(f"the regular expression {pattern!r} matches where nothing is; that is not supported")
+        raise ModelError(f"the regular expression {shown(pattern)} matches where nothing is; that is not supported")
     return split(regex, "isolated"), split(regex, "removed")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-from viterbi_sampling.errors import ModelError
+from viterbi_sampling.errors import ModelError, shown
 from viterbi_sampling.steps.aligned import WHITE_SPACE, Aligned, normalize
 from viterbi_sampling.steps.description import (
     SPACE,
@@ -109,7 +109,7 @@ def added_contents(pipeline: Pipeline) -> tuple[dict[str, AddedToken], dict[str,
             for step in pipeline.normalizers:
                 normalize(step, content)
             if not content.text:
-                raise ModelError(f"the added token {token.content!r} is normalized to nothing")
+                raise ModelError(f"the added token {shown(token.content)} is normalized to nothing")
             after.setdefault(content.text, token)
         else:
             before.setdefault(token.content, token)

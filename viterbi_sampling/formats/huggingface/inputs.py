@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from viterbi_sampling.errors import shown
 from viterbi_sampling.formats.huggingface.steps import steps_in
 from viterbi_sampling.formats.json_document import Field
 from viterbi_sampling.steps.description import Padding, Parts, Template, Truncation
@@ -32,7 +33,7 @@ def read_post_processors(field: Field | None, pieces: int) -> tuple[Template | N
             found = _pair_processing(step, kind == "BertProcessing", pieces)
         elif kind != "ByteLevel":
             raise step["type"].error(
-                f"is {kind!r}; the post-processors that are supported are Sequence, TemplateProcessing, "
+                f"is {shown(kind)}; the post-processors that are supported are Sequence, TemplateProcessing, "
                 "BertProcessing, RobertaProcessing, ByteLevel"
             )
         if found is not None and template is not None:
@@ -51,7 +52,7 @@ def _template_processing(field: Field, pieces: int) -> Template:
             if part.get("Sequence") is not None:
                 sequence = part["Sequence"]
                 if sequence["id"].text() not in ("A", "B"):
-                    raise sequence["id"].error(f"is {sequence['id'].text()!r}, not A or B")
+                    raise sequence["id"].error(f"is {shown(sequence['id'].text())}, not A or B")
                 found.append((sequence["id"].text(), sequence["type_id"].integer(0)))
             else:
                 special = part["SpecialToken"]

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from viterbi_sampling.errors import shown
 from viterbi_sampling.formats.json_document import Field
 from viterbi_sampling.steps.description import (
     ByteFallback,
@@ -49,7 +50,7 @@ def _kind(field: Field, known: dict[str, Callable[[Field], Any]], what: str) -> 
     kind = field["type"]
     name = kind.text()
     if name not in known:
-        raise kind.error(f"is {name!r}; the {what} that are supported are Sequence, {', '.join(known)}")
+        raise kind.error(f"is {shown(name)}; the {what} that are supported are Sequence, {', '.join(known)}")
     return known[name](field)
 
 
@@ -76,11 +77,11 @@ def _precompiled(field: Field) -> Precompiled:
 def _metaspace(field: Field) -> Metaspace:
     replacement = field["replacement"].text()
     if len(replacement) != 1:
-        raise field["replacement"].error(f"is {replacement!r}, not one character")
+        raise field["replacement"].error(f"is {shown(replacement)}, not one character")
     scheme = field.get("prepend_scheme")
     prepend = "always" if scheme is None else scheme.text()
     if prepend not in ("always", "first", "never"):
-        raise field["prepend_scheme"].error(f"is {prepend!r}, not one of always, first, never")
+        raise field["prepend_scheme"].error(f"is {shown(prepend)}, not one of always, first, never")
     prefix = field.get("add_prefix_space")
     if prefix is not None and not prefix.flag() and prepend != "never":
         raise prefix.error(f"is false, but the prepend_scheme is {prepend!r}, not 'never'")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from viterbi_sampling.errors import shown
 from viterbi_sampling.formats.json_document import Field
 from viterbi_sampling.model import MAX_PIECE_BYTES
 from viterbi_sampling.steps.description import AddedToken
@@ -11,6 +10,9 @@ from viterbi_sampling.steps.description import AddedToken
 OTHER_MODELS = ("BPE", "WordPiece", "WordLevel")
 GREATEST_LOWEST_SCORE = 10.0
 """With a worst score above this, a run of unknown characters may beat a piece that spells it."""
+
+GREATEST_SCORE = (2 - 2**-23) * 2.0**127
+"""The greatest number of single precision, in which the engine keeps a copy of the scores."""
 
 MOST_ADDED = (1 << 18) - 2
 """Added tokens are marks in the engine's text, of which there are so many."""
@@ -33,8 +35,8 @@ def read_vocabulary(model: Field) -> Vocabulary:
     if kind is not None and kind.text() != "Unigram":
         known = "only Unigram models can be loaded"
         if kind.text() in OTHER_MODELS:
-            raise kind.error(f"is {kind.text()!r}; {known} (the tokenizers library runs the other types)")
-        raise kind.error(f"is {kind.text()!r}; {known}")
+            raise kind.error(f"is {shown(kind.text())}; {known} (the tokenizers library runs the other types)")
+        raise kind.error(f"is {shown(kind.text())}; {known}")
     vocabulary = model["vocab"]
     if isinstance(vocabulary.value, dict):
         raise vocabulary.error(
@@ -48,7 +50,9 @@ def read_vocabulary(model: Field) -> Vocabulary:
         except (TypeError, ValueError):
             name = score = None
         if type(entry) is not list or type(name) is not str or type(score) not in (int, float):
-            raise vocabulary.error(f"has at {index} {_shortened(entry)}, not a piece and its score")
+            raise vocabulary.error(f"has at {index} {shown(entry)}, not a piece and its score")
+        if not abs(score) <= GREATEST_SCORE:
+            raise vocabulary.error(f"has at {index} the score {shown(score)}, beyond single precision")
         names.append(name)
         scores.append(float(score))
     unk = model.get("unk_id")
@@ -75,11 +79,6 @@ def _check_pieces(vocabulary: Field, names: list[str], scores: list[float]) -> N
         )
 
 
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def read_added_tokens(field: Field | None, vocabulary: Vocabulary) -> list[AddedToken]:
     """The added tokens, whose ids must be those that the library would give them."""
     added: list[AddedToken] = []
@@ -100,16 +99,16 @@ def read_added_tokens(field: Field | None, vocabulary: Vocabulary) -> list[Added
         if not content:
             raise entry["content"].error("is empty")
         if content in seen:
-            raise entry["content"].error(f"is {content!r}, as that of added_tokens[{seen[content]}]")
+            raise entry["content"].error(f"is {shown(content)}, as that of added_tokens[{seen[content]}]")
         wanted = vocabulary.ids.get(content)
         if wanted is None:
             wanted, following = following, following + 1
             if id != wanted:
                 raise entry["id"].error(
-                    f"is {id}, but {content!r} is not in the vocabulary, and the next id after it is {wanted}"
+                    f"is {id}, but {shown(content)} is not in the vocabulary, and the next id after it is {wanted}"
                 )
         elif id != wanted:
-            raise entry["id"].error(f"is {id}, but in the vocabulary {content!r} has the id {wanted}")
+            raise entry["id"].error(f"is {id}, but in the vocabulary {shown(content)} has the id {wanted}")
         if id in ids:
             raise entry["id"].error(f"is {id}, as that of added_tokens[{ids[id]}]")
         seen[content] = ids[id] = index
