@@ -9,8 +9,9 @@ import numpy as np
 
 from viterbi_sampling.batch import Segmentation
 from viterbi_sampling.engine.encoder import Encoder
+from viterbi_sampling.engine.given import log_weight
 from viterbi_sampling.engine.kbest import nbest
-from viterbi_sampling.engine.quantities import analyse, log_weight
+from viterbi_sampling.engine.quantities import analyse
 from viterbi_sampling.engine.replacement import without_replacement
 from viterbi_sampling.engine.rows import Rows
 

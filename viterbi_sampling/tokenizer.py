@@ -31,8 +31,9 @@ from viterbi_sampling.arguments import (
 )
 from viterbi_sampling.batch import Batch, Encoding, Segmentation
 from viterbi_sampling.engine.arrays import joined
+from viterbi_sampling.engine.counting import count_paths
 from viterbi_sampling.engine.driver import ALGORITHMS, run, segment
-from viterbi_sampling.engine.quantities import Analysis, analyse, count_paths
+from viterbi_sampling.engine.quantities import Analysis, analyse
 from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.errors import ModelError
 from viterbi_sampling.lattice import Lattice, Marginals

@@ -26,9 +26,3 @@ def analyse(
     with_edges: bool = False,
     with_conditionals: bool = False,
 ) -> Analysis: ...
-def count_paths(
-    starts: npt.NDArray[np.int32], ends: npt.NDArray[np.int32], parts: npt.NDArray[np.int32]
-) -> list[int]: ...
-def log_weight(
-    encoder: Encoder, text: bytes, tokens: npt.NDArray[np.int32], alpha: float, merged: bool
-) -> float | None: ...
