@@ -33,6 +33,7 @@ from viterbi_sampling.batch import Batch, Encoding, Segmentation
 from viterbi_sampling.engine.arrays import joined
 from viterbi_sampling.engine.counting import count_paths
 from viterbi_sampling.engine.driver import ALGORITHMS, run, segment
+from viterbi_sampling.engine.edges import replace
 from viterbi_sampling.engine.quantities import Analysis, analyse
 from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.errors import ModelError
@@ -82,6 +83,7 @@ class Tokenizer:
             self._pipeline = PipelineTexts(model.pipeline, self._encoder.is_verbatim())
             _ = self._decoding  # its errors belong to loading
         self._weights: OrderedDict[float, WeightTable] = OrderedDict()
+        self._last_weights: tuple[float, WeightTable] | None = None
         self._lock = threading.Lock()
         self._ids: dict[str | bytes, int] | None = None
         unknown = model.ids_of_type(PieceType.UNKNOWN)
@@ -651,14 +653,14 @@ class Tokenizer:
     def _edge_ids(self, law: Analysis) -> npt.NDArray[np.int32]:
         """The ids of the edges' tokens: the unknown id, -1 where there is none, for an unknown character."""
         tokens = law.tokens
-        unknown_id = np.int32(-1 if self._unknown_id is None else self._unknown_id)
+        unknown_id = -1 if self._unknown_id is None else self._unknown_id
         if self._pipeline is not None:  # behind the unknown one there are tokens for marks
-            others = np.append(unknown_id, self._encoder.alias_ids())
+            others = np.append(np.int32(unknown_id), self._encoder.alias_ids())
             others[others < -1] = unknown_id
             return np.where(tokens < len(self), tokens, others[np.maximum(tokens - len(self), 0)])
-        if not law.has_unknown:
-            return tokens
-        return np.where(tokens == len(self), unknown_id, tokens)
+        if law.has_unknown:
+            replace(tokens, len(self), unknown_id)  # in place: nobody else has them
+        return tokens
 
     # -- arguments ---------------------------------------------------------------------------------
 
@@ -673,13 +675,18 @@ class Tokenizer:
         }
 
     def _weight_table(self, alpha: float) -> WeightTable:
+        last = self._last_weights
+        if last is not None and last[0] == alpha:
+            return last[1]
         with self._lock:
             if alpha in self._weights:
                 self._weights.move_to_end(alpha)
+                self._last_weights = alpha, self._weights[alpha]
                 return self._weights[alpha]
         table = self._encoder.weights(alpha)
         with self._lock:
             self._weights[alpha] = table
+            self._last_weights = alpha, table
             while len(self._weights) > WEIGHT_TABLES:
                 self._weights.popitem(last=False)
         return table

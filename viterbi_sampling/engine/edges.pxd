@@ -68,6 +68,6 @@ cdef inline void unpack_edges(const uint8_t* record, size_t count, int32_t befor
     edges.size += count
 
 
-# (starts, ends, tokens, marginals, conditionals) as numpy arrays, None for what there is not. They take the memory of
-# the edges.
+# (starts, ends, tokens, marginals, conditionals) as numpy arrays, None for what there is not. They may take the memory
+# of the edges.
 cdef tuple edge_arrays(Edges* edges)

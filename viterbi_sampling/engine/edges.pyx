@@ -1,10 +1,28 @@
 """The edges of a text in columns, and those of a word in a record, packed."""
 
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memcpy
 
-import numpy as np
+cdef extern from *:
+    """
+    #define NPY_NO_DEPRECATED_API NPY_2_0_API_VERSION
+    #include <numpy/arrayobject.h>
+    #define viterbi_sampling_fresh(count, type) PyArray_SimpleNew(1, count, type)
+    #define viterbi_sampling_over(count, type, data) PyArray_SimpleNewFromData(1, count, type, data)
+    #define viterbi_sampling_data(array) PyArray_DATA((PyArrayObject*)(array))
+    #define viterbi_sampling_owned(array, owner) PyArray_SetBaseObject((PyArrayObject*)(array), owner)
+    """
+    enum:
+        NPY_INT32
+        NPY_FLOAT64
+    int _import_array() except -1
+    object fresh "viterbi_sampling_fresh"(Py_ssize_t* count, int type)
+    object over "viterbi_sampling_over"(Py_ssize_t* count, int type, void* data)
+    void* data_of "viterbi_sampling_data"(object array)
+    int owned "viterbi_sampling_owned"(object array, object owner) except -1    # takes a reference to the owner
+
+_import_array()
 
 from viterbi_sampling.engine.blocks cimport BlockMemory, block_give, block_take, memory_of
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, reserve_ints
@@ -12,12 +30,8 @@ from viterbi_sampling.engine.lattice cimport Lattice
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.utf8 cimport is_trail
 
-cdef object from_buffer = np.frombuffer
-cdef object INT32 = np.dtype(np.int32)
-cdef object FLOAT64 = np.dtype(np.float64)
-
 cdef enum:
-    FEW_EDGES = 4096            # are copied into a block of their size: less to do than to fit the one they are in
+    FEW_EDGES = 4096            # are copied into arrays of their own, rather than to hold the block that they are in
     MOST_GROWTH = 8             # times as many edges as there are that room is made for
 
 
@@ -112,32 +126,32 @@ cdef void pack_edges(const Edges* edges, size_t first, const double* conditional
     memcpy(record + 14 * count, conditionals, 8 * count)
 
 
-cdef object column(BlockMemory memory, const void* data, Py_ssize_t count, object dtype):
-    """A column as an array; None where it is not there."""
+cdef object column(const void* data, Py_ssize_t count, int type, BlockMemory memory):
+    """A column as an array, over the memory that it lies in or with None a copy; None where it is not there."""
     if data == NULL:
         return None
-    return from_buffer(memory, dtype, count, <const uint8_t*>data - memory.block.data)
+    if memory is None:
+        array = fresh(&count, type)
+        memcpy(data_of(array), data, count * (8 if type == NPY_FLOAT64 else 4))
+    else:
+        array = over(&count, type, <void*>data)
+        Py_INCREF(memory)
+        owned(array, memory)
+    return array
 
 
 cdef tuple edge_arrays(Edges* edges):
     cdef Py_ssize_t n = <Py_ssize_t>edges.size
-    cdef bytearray few
-    cdef char* data
-    cdef BlockMemory memory
-    if n == 0:
-        none = np.empty(0, INT32)
-        return (none, none, none, np.empty(0, FLOAT64) if edges.marginals != NULL else None,
-                np.empty(0, FLOAT64) if edges.conditionals != NULL else None)
-    if n <= FEW_EDGES and edges.marginals != NULL and edges.conditionals == NULL:
-        few = PyByteArray_FromStringAndSize(NULL, 20 * n)
-        data = PyByteArray_AS_STRING(few)
-        memcpy(data, edges.marginals, 8 * n)
-        memcpy(data + 8 * n, edges.starts, 4 * n)
-        memcpy(data + 12 * n, edges.ends, 4 * n)
-        memcpy(data + 16 * n, edges.tokens, 4 * n)
-        numbers = from_buffer(few, INT32, 3 * n, 8 * n)
-        return numbers[:n], numbers[n:2 * n], numbers[2 * n:], from_buffer(few, FLOAT64, n), None
-    memory = memory_of(&edges.block)
-    return (column(memory, edges.starts, n, INT32), column(memory, edges.ends, n, INT32),
-            column(memory, edges.tokens, n, INT32), column(memory, edges.marginals, n, FLOAT64),
-            column(memory, edges.conditionals, n, FLOAT64))
+    cdef BlockMemory memory = None
+    if n > FEW_EDGES:
+        memory = memory_of(&edges.block)
+    return (column(edges.starts, n, NPY_INT32, memory), column(edges.ends, n, NPY_INT32, memory),
+            column(edges.tokens, n, NPY_INT32, memory), column(edges.marginals, n, NPY_FLOAT64, memory),
+            column(edges.conditionals, n, NPY_FLOAT64, memory))
+
+
+def replace(int32_t[::1] tokens, int32_t old, int32_t new):
+    """Put `new` in the place of each token that is `old`."""
+    cdef Py_ssize_t k
+    for k in range(tokens.shape[0]):
+        tokens[k] = new if tokens[k] == old else tokens[k]

@@ -1,12 +1,10 @@
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from viterbi_sampling.engine.encoder import Encoder, WeightTable
 from viterbi_sampling.engine.rows import Rows
 
-class Analysis(NamedTuple):
+class Analysis:
     log_partition: float
     entropy: float
     text: bytes

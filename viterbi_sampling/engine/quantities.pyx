@@ -10,11 +10,9 @@ the word. The log-partition and the entropy of a text are the sums of those of i
 """
 
 from libc.math cimport log, log1p
-from libc.stdint cimport int32_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
-
-from collections import namedtuple
 
 import numpy as np
 
@@ -32,18 +30,16 @@ from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_
 from viterbi_sampling.engine.normalizer cimport normalize
 from viterbi_sampling.engine.rows cimport Rows, raise_for_status
 from viterbi_sampling.engine.scratch cimport Cell, Scratch
-from viterbi_sampling.engine.words cimport MAX_WORD, Ahead, Slot, Table, find_ahead, look_ahead, record_of, take
+from viterbi_sampling.engine.words cimport (
+    MAX_WORD, Ahead, Slot, Table, find_ahead, look_ahead, prefetch, record_of, take,
+)
 from viterbi_sampling.engine.workspace cimport Workspace
 
 cdef object INT32 = np.dtype(np.int32)
 
-Analysis = namedtuple(
-    "Analysis", "log_partition entropy text starts ends tokens has_unknown parts marginals conditionals"
-)
-Analysis.__doc__ = "What `analyse` finds out."
-
 cdef enum:
     MOST_EDGES = 1024           # of a word that is kept
+    NEXT_RECORD = 4             # words before a record is needed it is asked for
 
 cdef struct Known:              # the record of a word; then its edges, packed
     double log_partition
@@ -169,6 +165,11 @@ cdef void keep(const uint8_t* word, int32_t size, const Summary* summary, const 
     pack_edges(edges, first, conditionals, before, <uint8_t*>(entry + 1))
 
 
+cdef inline const void* likely_record(const Table* known, uint32_t hash) noexcept nogil:
+    """The record of a word with this hash value, if it is the first that is looked at."""
+    return known.arena.data + known.slots[hash & (known.count - 1)].link
+
+
 cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights, const uint8_t* text,
                     int32_t size, Table* known, Scratch* scratch, Summary* summary, bint with_edges, Edges* edges,
                     Doubles* conditionals, Ints* parts) noexcept nogil:
@@ -190,6 +191,8 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
         for word in range(ahead.count):
             end = ahead.ends[word]
             slot = place = NULL
+            if word + NEXT_RECORD < ahead.count:
+                prefetch(likely_record(known, ahead.hashes[word + NEXT_RECORD]))
             if end - at <= MAX_WORD and weights != NULL:
                 slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
             if slot != NULL:
@@ -233,6 +236,16 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
     return OK
 
 
+cdef class Analysis:
+    """What `analyse` finds out."""
+
+    cdef readonly double log_partition
+    cdef readonly double entropy
+    cdef readonly bytes text
+    cdef readonly object starts, ends, tokens, marginals, conditionals, parts
+    cdef readonly bint has_unknown
+
+
 def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weights=None, bint with_edges=False,
             bint with_conditionals=False):
     """What there is to know of the law of the first row.
@@ -253,6 +266,7 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
     cdef Doubles conditionals
     cdef Weights law
     cdef Summary summary
+    cdef Analysis found
     cdef int cancelled = 0, status
     cdef const double[::1] values
     cdef const int32_t[::1] exponents
@@ -282,15 +296,16 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
                                     space.normalized.data, <int32_t>space.normalized.size, &space.table, &space.scratch,
                                     &summary, with_edges, &edges, &conditionals, &parts if with_parts else NULL)
         raise_for_status(status, 0)
-        text = space.normalized.data[:space.normalized.size]
-        starts = ends = tokens = marginals = shares = parts_array = None
+        found = Analysis()
+        found.log_partition = summary.log_partition.value + summary.log_partition.rest
+        found.entropy = summary.entropy.value + summary.entropy.rest
+        found.text = space.normalized.data[:space.normalized.size]
+        found.has_unknown = summary.has_unknown
         if with_edges:
-            starts, ends, tokens, marginals, shares = edge_arrays(&edges)
+            found.starts, found.ends, found.tokens, found.marginals, found.conditionals = edge_arrays(&edges)
             if with_parts:
-                parts_array = array_from(&parts.data, parts.size * sizeof(int32_t), INT32).reshape(-1, 2)
-        return Analysis(summary.log_partition.value + summary.log_partition.rest,
-                        summary.entropy.value + summary.entropy.rest, text, starts, ends, tokens,
-                        <bint>summary.has_unknown, parts_array, marginals, shares)
+                found.parts = array_from(&parts.data, parts.size * sizeof(int32_t), INT32).reshape(-1, 2)
+        return found
     finally:
         edges_free(&edges)
         free(parts.data)
