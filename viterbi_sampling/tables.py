@@ -22,7 +22,7 @@ def encoder_of(model: Model) -> Encoder:
     """The engine's tables for a model."""
     if model.pipeline is not None:
         # What a tokenizer.json needs is imported when there is one.
-        from viterbi_sampling.engine.pipeline import Verbatim
+        from viterbi_sampling.engine.verbatim import Verbatim
         from viterbi_sampling.steps.compiled import compiled
         from viterbi_sampling.steps.tables import pipeline_encoder
 

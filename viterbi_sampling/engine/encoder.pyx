@@ -15,7 +15,7 @@ from viterbi_sampling.engine.tokens cimport Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, Trie
 from viterbi_sampling.engine.workspace cimport Workspace
 
-from viterbi_sampling.engine.pipeline import Verbatim
+from viterbi_sampling.engine.verbatim import Verbatim
 from viterbi_sampling.engine.weights import edge_weights
 
 cdef enum:

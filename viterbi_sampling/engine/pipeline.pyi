@@ -19,8 +19,3 @@ class PipelineNormalizer(Normalizer):
         before: Splitter | None,
         after: Splitter | None,
     ) -> None: ...
-
-class Verbatim(Normalizer):
-    """Rows are texts that plain Python has prepared."""
-
-    def __init__(self) -> None: ...

@@ -7,19 +7,24 @@ most texts reach the end without a copy.
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memcpy, memset
 
 import numpy as np
 
+from viterbi_sampling.engine.added cimport Splitter, find_added
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
-from viterbi_sampling.engine.clusters cimport RULED, apply_map, mark_ruled
-from viterbi_sampling.engine.forms cimport apply_form, apply_table
+from viterbi_sampling.engine.clusters cimport apply_map, mark_ruled
+from viterbi_sampling.engine.forms cimport Table, apply_form, apply_table
 from viterbi_sampling.engine.normalizer cimport Normalizer
+from viterbi_sampling.engine.pretokens cimport ALWAYS, FIRST_ONLY, NEVER, SPACES, WHOLE, WORDS, Output, append_mark, append_text
 from viterbi_sampling.engine.rewriting cimport (
     Text, View, Writer, code_at, copy_aligned, copy_unchanged, is_white, text_free, writer_start, writer_view,
 )
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Trie, step as step_down
-from viterbi_sampling.engine.utf8 cimport char_length, decode
+from viterbi_sampling.engine.strings cimport (
+    AT_START, EVERY_RUN, EVERY_STRING, MOST_RANGES, apply_first, apply_replace, apply_strip, without_white_end,
+)
+from viterbi_sampling.engine.trie cimport Trie
+from viterbi_sampling.engine.utf8 cimport decode
 from viterbi_sampling.engine.words cimport SLACK
 
 from viterbi_sampling.engine.normalizer import read_charsmap
@@ -27,351 +32,6 @@ from viterbi_sampling.engine.normalizer import read_charsmap
 KINDS = {"map": MAP, "form": FORM, "table": TABLE, "strip": STRIP, "string": STRING, "run": RUN, "start": START, "first": FIRST}
 CUTTINGS = {"whole": WHOLE, "spaces": SPACES, "words": WORDS}
 PREFIXES = {"never": NEVER, "first": FIRST_ONLY, "always": ALWAYS}
-
-
-# -- steps of strings --------------------------------------------------------------------------------
-
-cdef int apply_strip(const Step* step, View* view) noexcept nogil:
-    cdef int length
-    cdef size_t end
-    while step.left and view.size and is_white(code_at(view.text, &length)):
-        view.text += length
-        view.size -= length
-        if view.origins != NULL:
-            view.origins += 2 * length
-    while step.right and view.size:
-        end = view.size - 1
-        while (view.text[end] & 0xC0) == 0x80:
-            end -= 1
-        if not is_white(code_at(view.text + end, &length)):
-            break
-        view.size = end
-    return OK
-
-
-cdef size_t find_string(const Step* step, const uint8_t* text, size_t size, size_t at) noexcept nogil:
-    """Where the pattern of a STRING step comes next, or the end."""
-    cdef const uint8_t* found
-    while at + step.pattern_size <= size:
-        found = <const uint8_t*>memchr(text + at, step.pattern[0], size - at - step.pattern_size + 1)
-        if found == NULL:
-            return size
-        at = found - text
-        if memcmp(found, step.pattern, step.pattern_size) == 0:
-            return at
-        at += 1
-    return size
-
-
-cdef inline bint in_ranges(const Step* step, const uint8_t* text, int* length) noexcept nogil:
-    cdef uint32_t code
-    cdef int i
-    if text[0] < 0x80:
-        length[0] = 1
-        return step.ascii[text[0]]
-    code = code_at(text, length)
-    for i in range(step.range_count):
-        if step.ranges[2 * i] <= code <= step.ranges[2 * i + 1]:
-            return True
-    return False
-
-
-cdef size_t find_run(const Step* step, const uint8_t* text, size_t size, size_t at, size_t* end) noexcept nogil:
-    """Where the next match of a RUN step begins, or the end of the text; `end` receives where it ends."""
-    cdef int length, count
-    cdef size_t begin
-    while at < size:
-        if not in_ranges(step, text + at, &length):
-            at += length
-            continue
-        begin = at
-        count = 0
-        while at < size and not (step.exact and count == step.low) and in_ranges(step, text + at, &length):
-            at += length
-            count += count < step.low
-        if count == step.low:
-            end[0] = at
-            return begin
-    return size
-
-
-cdef int apply_replace(const Step* step, View* view, Text* target, int32_t shift) noexcept nogil:
-    cdef size_t size = view.size, at = 0, begin, end = 0
-    cdef int32_t first, last
-    cdef Writer w
-    if size == 0:
-        return OK
-    if step.kind == START:
-        begin = size if size < step.pattern_size or memcmp(view.text, step.pattern, step.pattern_size) else 0
-        end = step.pattern_size
-    elif step.kind == STRING:
-        begin = find_string(step, view.text, size, 0)
-        end = begin + step.pattern_size
-    else:
-        begin = find_run(step, view.text, size, 0, &end)
-    if begin == size:
-        return OK
-    writer_start(&w, view, target, shift)
-    while True:
-        w.at = at
-        if not copy_unchanged(&w, at, begin):
-            return NO_MEMORY
-        if begin == size:
-            break
-        first = last = shift
-        if view.origins != NULL and end:
-            first = view.origins[2 * end - 2]
-            last = view.origins[2 * end - 1]
-        if not copy_aligned(&w, step.content, step.content_size, first, last):
-            return NO_MEMORY
-        at = end
-        if step.kind == START:
-            begin = size
-        elif step.kind == STRING:
-            begin = find_string(step, view.text, size, at)
-            end = begin + step.pattern_size
-        else:
-            begin = find_run(step, view.text, size, at, &end)
-        if w.target.bytes.size > MAX_TEXT:
-            return TOO_LONG
-    writer_view(&w, view)
-    return OK
-
-
-cdef int apply_first(const Step* step, View* view, Text* target, int32_t shift) noexcept nogil:
-    cdef Writer w
-    if view.size == 0:
-        return OK
-    writer_start(&w, view, target, shift)
-    if not copy_aligned(&w, step.content, step.content_size, view.origins[0] if view.origins != NULL else 0,
-                        view.origins[1] if view.origins != NULL else 0) or not copy_unchanged(&w, 0, view.size):
-        return NO_MEMORY
-    writer_view(&w, view)
-    return OK
-
-
-# -- the way into the engine -------------------------------------------------------------------------
-
-cdef struct Output:             # what the engine gets
-    Bytes* bytes
-    Ints* origins               # or NULL
-
-
-cdef bint append(Output* out, const uint8_t* data, const int32_t* origins, size_t size) noexcept nogil:
-    """Add bytes that stay as they are. False without memory."""
-    if not reserve_bytes(out.bytes, out.bytes.size + size + SLACK):
-        return False
-    memcpy(out.bytes.data + out.bytes.size, data, size)
-    out.bytes.size += size
-    if out.origins != NULL:
-        if not reserve_ints(out.origins, out.origins.size + 2 * size):
-            return False
-        memcpy(out.origins.data + out.origins.size, origins, 2 * size * sizeof(int32_t))
-        out.origins.size += 2 * size
-    return True
-
-
-cdef bint append_from(Output* out, const uint8_t* data, int size, int32_t begin, int32_t end) noexcept nogil:
-    """Add a few bytes that come from one place. False without memory."""
-    cdef int i
-    if not reserve_bytes(out.bytes, out.bytes.size + size + SLACK):
-        return False
-    for i in range(size):
-        out.bytes.data[out.bytes.size + i] = data[i]
-    out.bytes.size += size
-    if out.origins != NULL:
-        if not reserve_ints(out.origins, out.origins.size + 2 * size):
-            return False
-        for i in range(size):
-            out.origins.data[out.origins.size + 2 * i] = begin
-            out.origins.data[out.origins.size + 2 * i + 1] = end
-        out.origins.size += 2 * size
-    return True
-
-
-cdef bint append_mark(Output* out, int32_t number, const View* view, size_t begin, size_t end) noexcept nogil:
-    """Add the mark of an added token, which stands for view.text[begin:end]. False without memory."""
-    cdef uint8_t encoded[4]
-    cdef uint32_t value = <uint32_t>number + 1      # 0 is the mark between pre-tokens
-    encoded[0] = <uint8_t>(0xF5 + (value >> 18))
-    encoded[1] = <uint8_t>(0x80 | value >> 12 & 63)
-    encoded[2] = <uint8_t>(0x80 | value >> 6 & 63)
-    encoded[3] = <uint8_t>(0x80 | value & 63)
-    if out.origins == NULL:
-        return append_from(out, encoded, 4, 0, 0)
-    return append_from(out, encoded, 4, view.origins[2 * begin], view.origins[2 * end - 1])
-
-
-cdef bint append_with_spaces(Output* out, const View* view, size_t begin, size_t end) noexcept nogil:
-    """Add view.text[begin:end] with a space for each U+2581. False without memory."""
-    cdef const uint8_t* text = view.text
-    cdef const uint8_t* found
-    cdef size_t at = begin
-    while True:
-        found = <const uint8_t*>memchr(text + at, 0xE2, end - at) if at < end else NULL
-        while found != NULL and not (found[1] == 0x96 and found[2] == 0x81):
-            found = <const uint8_t*>memchr(found + 1, 0xE2, end - (found + 1 - text))
-        at = end if found == NULL else <size_t>(found - text)
-        if not append(out, text + begin, view.origins + 2 * begin if view.origins != NULL else NULL, at - begin):
-            return False
-        if at == end:
-            return True
-        if not append_from(out, b" ", 1, view.origins[2 * at] if view.origins != NULL else 0,
-                           view.origins[2 * at + 1] if view.origins != NULL else 0):
-            return False
-        at += 3
-        begin = at
-
-
-cdef bint begins_with_space(const View* view, size_t at) noexcept nogil:
-    cdef const uint8_t* text = view.text + at
-    return text[0] == 0x20 or (view.size - at >= 3 and text[0] == 0xE2 and text[1] == 0x96 and text[2] == 0x81)
-
-
-cdef size_t word_end(const uint8_t* text, size_t size, size_t at) noexcept nogil:
-    """Where the white space after `at` begins, or the end."""
-    cdef int length
-    while at < size:
-        if text[at] < 0x80:
-            if text[at] <= 0x20 and is_white(text[at]):
-                return at
-            at += 1
-        else:
-            # White space begins with one of four bytes.
-            if text[at] == 0xC2 or 0xE1 <= text[at] <= 0xE3:
-                if is_white(code_at(text + at, &length)):
-                    return at
-            at += char_length(text[at])
-    return size
-
-
-cdef size_t word_begin(const uint8_t* text, size_t size, size_t at) noexcept nogil:
-    """Where the white space that may be at `at` ends."""
-    cdef int length
-    while at < size and is_white(code_at(text + at, &length)):
-        at += length
-    return at
-
-
-cdef size_t printable_words(const View* view, size_t at, Output* out) noexcept nogil:
-    """Copy printable ASCII eight bytes at a time while spaces stand alone; where that ends. `at`: within a word.
-
-    There is room for it. What is written ends within a word, too.
-    """
-    cdef const uint8_t* text = view.text
-    cdef uint8_t* target = out.bytes.data + out.bytes.size
-    cdef uint64_t bytes, spaces, ones = 0x0101010101010101U, tops = 0x8080808080808080U
-    cdef size_t begin = at
-    while at + 8 < view.size:
-        memcpy(&bytes, text + at, 8)
-        if (bytes | (bytes - 0x20 * ones) | (bytes + ones)) & tops:
-            break
-        spaces = bytes ^ (0x20 * ones)
-        spaces = ~(spaces + 0x7F * ones) & tops
-        # No two spaces in a row, none last.
-        if spaces & (spaces << 8) or text[at + 7] == 0x20:
-            break
-        memcpy(target, &bytes, 8)
-        target += 8
-        at += 8
-    out.bytes.size += at - begin
-    return at
-
-
-cdef int append_words(const View* view, Output* out) noexcept nogil:
-    """Add the words of a text, each with a space before it unless it begins with U+2581."""
-    cdef const uint8_t* text = view.text
-    cdef size_t at = word_begin(text, view.size, 0), end
-    if not reserve_bytes(out.bytes, out.bytes.size + view.size + 16 + SLACK):
-        return NO_MEMORY
-    while at < view.size:
-        if not begins_with_space(view, at):
-            if not append_from(out, b" ", 1, view.origins[2 * at] if view.origins != NULL else 0,
-                               view.origins[2 * at + 1] if view.origins != NULL else 0):
-                return NO_MEMORY
-        if view.origins == NULL and text[at] < 0x80:
-            # One byte, so that we are within the word; then many.
-            end = at + 1
-            out.bytes.data[out.bytes.size] = text[at]
-            out.bytes.size += 1
-            at = printable_words(view, end, out)
-            if not reserve_bytes(out.bytes, out.bytes.size + (view.size - at) + 16 + SLACK):
-                return NO_MEMORY
-        end = word_end(text, view.size, at)
-        if not append_with_spaces(out, view, at, end):
-            return NO_MEMORY
-        if out.bytes.size > MAX_TEXT:
-            return TOO_LONG
-        at = word_begin(text, view.size, end)
-    return OK
-
-
-cdef int append_text(const Pipeline* pipeline, const View* view, Output* out) noexcept nogil:
-    """Add the pre-tokens of a normalized text."""
-    cdef bint first
-    if view.size == 0:
-        return OK
-    if pipeline.cutting == WORDS:
-        return append_words(view, out)
-    if pipeline.cutting == WHOLE:
-        if not append(out, view.text, view.origins, view.size):
-            return NO_MEMORY
-    else:
-        first = pipeline.prefix == ALWAYS or (pipeline.prefix == FIRST_ONLY and view.origins[0] == 0)
-        if first and not begins_with_space(view, 0):
-            if not append_from(out, b" ", 1, view.origins[0] if view.origins != NULL else 0,
-                               view.origins[1] if view.origins != NULL else 0):
-                return NO_MEMORY
-        if not append_with_spaces(out, view, 0, view.size):
-            return NO_MEMORY
-    return TOO_LONG if out.bytes.size > MAX_TEXT else OK
-
-
-# -- all of it -------------------------------------------------------------------------------------
-
-cdef size_t find_added(const Splitter* splitter, const uint8_t* text, size_t size, size_t at, size_t* end,
-                       int32_t* number) noexcept nogil:
-    """Where the next added token begins, the longest there, or the end of the text."""
-    cdef uint32_t node
-    cdef size_t position, longest
-    cdef const uint8_t* found
-    while at < size:
-        if splitter.only_first >= 0:
-            found = <const uint8_t*>memchr(text + at, splitter.only_first, size - at)
-            if found == NULL:
-                return size
-            at = found - text
-        if splitter.firsts[text[at]]:
-            node = ROOT
-            position = at
-            longest = 0
-            while position < size:
-                node = step_down(splitter.nodes, node, text[position])
-                if node == ROOT:
-                    break
-                position += 1
-                if splitter.nodes[node].piece != NO_PIECE:
-                    longest = position
-                    number[0] = splitter.nodes[node].piece
-            if longest:
-                end[0] = longest
-                return at
-        at += 1
-    return size
-
-
-cdef size_t without_white_end(const uint8_t* text, size_t begin, size_t end) noexcept nogil:
-    """Where the white space that text[begin:end] ends with begins."""
-    cdef size_t at
-    cdef int length
-    while end > begin:
-        at = end - 1
-        while at > begin and (text[at] & 0xC0) == 0x80:
-            at -= 1
-        if not is_white(code_at(text + at, &length)):
-            break
-        end = at
-    return end
 
 
 cdef inline void part_of(const View* view, size_t begin, size_t end, View* part) noexcept nogil:
@@ -394,12 +54,12 @@ cdef int run_part(const Pipeline* pipeline, View* view, size_t base, Text* spare
         elif pipeline.steps[i].kind == TABLE:
             status = apply_table(&pipeline.steps[i].table, view, &spare[used], shift)
         elif pipeline.steps[i].kind == STRIP:
-            status = apply_strip(&pipeline.steps[i], view)
+            apply_strip(pipeline.steps[i].left, pipeline.steps[i].right, view)
             continue
         elif pipeline.steps[i].kind == FIRST:
-            status = apply_first(&pipeline.steps[i], view, &spare[used], shift)
+            status = apply_first(pipeline.steps[i].replace.content, pipeline.steps[i].replace.content_size, view, &spare[used], shift)
         else:
-            status = apply_replace(&pipeline.steps[i], view, &spare[used], shift)
+            status = apply_replace(&pipeline.steps[i].replace, view, &spare[used], shift)
         if status != OK:
             return status
         if view.text != before:
@@ -407,7 +67,7 @@ cdef int run_part(const Pipeline* pipeline, View* view, size_t base, Text* spare
         if view.size > MAX_TEXT:
             return TOO_LONG
     if pipeline.after.nodes == NULL:
-        return append_text(pipeline, view, out)
+        return append_text(pipeline.cutting, pipeline.prefix, view, out)
     return split(pipeline, &pipeline.after, view, False, spare, out)
 
 
@@ -429,7 +89,7 @@ cdef int split(const Pipeline* pipeline, const Splitter* splitter, View* view, b
                     end += length
         if at < begin:
             part_of(view, at, begin, &part)
-            status = run_part(pipeline, &part, at, spare, out) if given else append_text(pipeline, &part, out)
+            status = run_part(pipeline, &part, at, spare, out) if given else append_text(pipeline.cutting, pipeline.prefix, &part, out)
             if status != OK:
                 return status
         if begin == view.size:
@@ -542,34 +202,6 @@ cdef int run_pipeline(const void* pipeline_, const uint8_t* text, size_t size, B
     return status
 
 
-# -- what Python has prepared ------------------------------------------------------------------------
-
-cdef int verbatim(const void* pipeline, const uint8_t* text, size_t size, Bytes* out, Ints* origins) noexcept nogil:
-    """A text that is prepared already."""
-    cdef size_t i
-    if size > MAX_TEXT // 2:
-        return TOO_LONG
-    if not reserve_bytes(out, size + SLACK) or (origins != NULL and not reserve_ints(origins, 2 * size)):
-        return NO_MEMORY
-    if size:
-        memcpy(out.data, text, size)
-    out.size = size
-    if origins != NULL:
-        for i in range(size):
-            origins.data[2 * i] = <int32_t>i
-            origins.data[2 * i + 1] = <int32_t>i + 1
-        origins.size = 2 * size
-    return OK
-
-
-cdef class Verbatim(Normalizer):
-    """Rows are texts that plain Python has prepared."""
-
-    def __init__(self):
-        memset(&self.rules, 0, sizeof(self.rules))
-        self.rules.prepare = verbatim
-
-
 # -- a pipeline from its description -------------------------------------------------------------------
 
 cdef class PipelineNormalizer(Normalizer):
@@ -652,31 +284,33 @@ cdef class PipelineNormalizer(Normalizer):
         elif step.kind == STRIP:
             step.left, step.right = needed
         elif step.kind == RUN:
+            step.replace.kind = EVERY_RUN
             ranges, low, exact, content = needed
             if len(ranges) > MOST_RANGES:
                 raise ValueError(f"at most {MOST_RANGES} ranges, got {len(ranges)}")
-            step.range_count = <int>len(ranges)
-            step.low = low
-            step.exact = exact
-            for i in range(step.range_count):
-                step.ranges[2 * i], step.ranges[2 * i + 1] = ranges[i]
+            step.replace.range_count = <int>len(ranges)
+            step.replace.low = low
+            step.replace.exact = exact
+            for i in range(step.replace.range_count):
+                step.replace.ranges[2 * i], step.replace.ranges[2 * i + 1] = ranges[i]
                 for code in range(ranges[i][0], min(ranges[i][1], 0x7F) + 1):
-                    step.ascii[code] = 1
+                    step.replace.ascii[code] = 1
             self.set_content(step, content)
         else:
+            step.replace.kind = AT_START if step.kind == START else EVERY_STRING
             pattern, content = needed
             flags = pattern
             self.owners.append(pattern)
-            step.pattern = &flags[0] if flags.shape[0] else NULL
-            step.pattern_size = flags.shape[0]
+            step.replace.pattern = &flags[0] if flags.shape[0] else NULL
+            step.replace.pattern_size = flags.shape[0]
             self.set_content(step, content)
         return 0
 
     cdef int set_content(self, Step* step, content) except -1:
         cdef const uint8_t[::1] view = content
         self.owners.append(content)
-        step.content = &view[0] if view.shape[0] else NULL
-        step.content_size = view.shape[0]
+        step.replace.content = &view[0] if view.shape[0] else NULL
+        step.replace.content_size = view.shape[0]
         return 0
 
     cdef int set_splitter(self, Splitter* splitter, needed) except -1:

@@ -1,0 +1,6 @@
+from viterbi_sampling.engine.normalizer import Normalizer
+
+class Verbatim(Normalizer):
+    """Rows are texts that plain Python has prepared."""
+
+    def __init__(self) -> None: ...
