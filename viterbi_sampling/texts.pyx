@@ -1,6 +1,7 @@
 """The texts of a call for the engine: str through its UTF-8 view, bytes in place, nothing copied."""
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport free
@@ -16,10 +17,15 @@ from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.normalizer cimport normalize
 from viterbi_sampling.engine.pieces cimport PieceStrings
 from viterbi_sampling.engine.rows cimport Rows, raise_for_status
+from viterbi_sampling.engine.words cimport prefetch
 from viterbi_sampling.engine.workspace cimport Workspace
 
 cdef extern from "Python.h":
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    PyObject* PyTuple_GET_ITEM(object texts, Py_ssize_t i)
+
+cdef enum:
+    ROWS_AHEAD = 12
 
 
 def rows_of(tuple texts not None):
@@ -33,6 +39,8 @@ def rows_of(tuple texts not None):
     rows.allocate(len(texts))
     rows.owner = texts
     for i in range(rows.count):
+        # The texts lie about in memory: their sizes are asked for some rows before.
+        prefetch(<const void*>PyTuple_GET_ITEM(texts, min(i + ROWS_AHEAD, rows.count - 1)))
         text = texts[i]
         if isinstance(text, str):
             rows.data[i] = <const uint8_t*>PyUnicode_AsUTF8AndSize(text, &size)

@@ -820,7 +820,10 @@ class Tokenizer:
             cuts[0], cuts[-1] = 0, len(bounds) - 1
             with ThreadPoolExecutor(threads) as pool:
                 parts = pool.map(lambda begin, end: self._texts(ids, bounds[begin : end + 1]), cuts[:-1], cuts[1:])
-                return [text for part in parts for text in part]
+                texts = next(parts)
+                for part in parts:
+                    texts += part
+                return texts
         decoder, denormalizer = self._decoding
         texts = decoder.decode(ids, bounds)
         if denormalizer is not None:

@@ -15,8 +15,8 @@ from viterbi_sampling.engine.buffer cimport Bytes, reserve_bytes
 from viterbi_sampling.engine.utf8 cimport decode
 
 cdef enum:
-    BYTES_AT_ONCE = 1 << 16
-    ROWS_AT_ONCE = 1024
+    BYTES_AT_ONCE = 1 << 18
+    ROWS_AT_ONCE = 4096
 
 cdef enum Kind:
     TEXT = 0

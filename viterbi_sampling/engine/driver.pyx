@@ -202,28 +202,33 @@ def run_beside(workers, task):
 
 
 def join(workers, bint with_spans):
-    """(ids, spans or None) of all workers, in their order."""
+    """(ids, spans or None) of all workers, in their order. The first worker's memory grows to hold those of the others."""
     cdef Worker worker = workers[0]
-    cdef int64_t total = 0, at = 0
-    cdef int32_t[::1] id_view, span_view
+    cdef Worker other
+    cdef size_t total = 0
+    for other in workers:
+        total += other.tokens.ids.size
+    if (not reserve_ints(&worker.tokens.ids, total)
+            or (with_spans and not reserve_ints(&worker.tokens.spans, 2 * total))):
+        raise MemoryError(f"{total} ids")
+    for other in workers[1:]:
+        extend(&worker.tokens.ids, &other.tokens.ids)
+        if with_spans:
+            extend(&worker.tokens.spans, &other.tokens.spans)
     spans = None
-    if len(workers) == 1:
-        ids = array_from(&worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t), np.int32)
-        if with_spans:
-            spans = array_from(&worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t), np.int32)
-    else:
-        for worker in workers:
-            total += worker.tokens.ids.size
-        ids = id_view = np.empty(total, np.int32)
-        if with_spans:
-            spans = span_view = np.empty(2 * total, np.int32)
-        for worker in workers:
-            if worker.tokens.ids.size:
-                memcpy(&id_view[at], worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t))
-                if with_spans:
-                    memcpy(&span_view[2 * at], worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t))
-            at += worker.tokens.ids.size
+    ids = array_from(&worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t), np.int32)
+    if with_spans:
+        spans = array_from(&worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t), np.int32)
     return ids, spans.reshape(-1, 2) if with_spans else None
+
+
+cdef void extend(Ints* to, Ints* numbers) noexcept nogil:
+    """Move numbers behind those of `to`, which has room for them."""
+    if numbers.size:
+        memcpy(to.data + to.size, numbers.data, numbers.size * sizeof(int32_t))
+        to.size += numbers.size
+    free(numbers.data)
+    memset(numbers, 0, sizeof(Ints))
 
 
 cdef int decide(const Job* job, const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling,
