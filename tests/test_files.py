@@ -230,6 +230,18 @@ def test_a_vocabulary_too_large_for_16_bits(tmp_path: Path) -> None:
     assert np.memmap(tmp_path / "ids.bin", np.int32).tolist() == [0, 65_499, 65_999]
 
 
+@pytest.mark.parametrize("compression", ["zstd", "snappy", "none"])
+def test_compression_of_a_parquet_file(bundled: Tokenizer, tmp_path: Path, compression: str) -> None:
+    texts = ["a test", "", "of compression"] * 50
+    (tmp_path / "c.txt").write_text("\n".join(texts), encoding="utf-8")
+    tokenize_files([tmp_path / "c.txt"], tmp_path / "ids.parquet", Tokenize(bundled), compression=compression)
+    column = pyarrow.parquet.ParquetFile(tmp_path / "ids.parquet").metadata.row_group(0).column(0)
+    assert column.compression == {"none": "UNCOMPRESSED"}.get(compression, compression.upper())
+    assert ids_in(tmp_path / "ids.parquet") == bundled.encode_batch(texts).to_list()
+    with pytest.raises(ValueError, match="compression must be one of zstd, snappy, none, got 'brotli'"):
+        tokenize_files([tmp_path / "c.txt"], tmp_path / "x.parquet", Tokenize(bundled), compression="brotli")
+
+
 def test_two_runs_at_once(bundled: Tokenizer, tmp_path: Path) -> None:
     INPUTS["c.txt"](tmp_path / "c.txt", TEXTS)
     job = Tokenize(bundled)

@@ -48,6 +48,13 @@ def _file_options(command: Command) -> Command:
             click.option("--keep-all", is_flag=True, help="Keep all columns, the texts too."),
             click.option("--offsets", is_flag=True, help="A column with the place of each token in its text."),
             click.option("--length", is_flag=True, help="A column with the number of ids."),
+            click.option(
+                "--compression",
+                type=click.Choice(writing.COMPRESSIONS),
+                default="zstd",
+                show_default=True,
+                help="Of a Parquet file; none is the fastest.",
+            ),
             click.option("--resume", is_flag=True, help="Go on where an interrupted run stopped."),
         )
     ):
@@ -185,6 +192,7 @@ def _run(tokenizer: Tokenizer, options: dict[str, Any], law: dict[str, Any]) -> 
                 job,
                 read_as=options["read_as"],
                 write_as=options["write_as"],
+                compression=options["compression"],
                 resume=options["resume"],
                 num_threads=options["threads"],
                 progress=progress,

@@ -26,6 +26,7 @@ FORMATS = {".npy": "npy", ".bin": "bin", ".parquet": "parquet", ".arrow": "arrow
 """What the end of a file's name says; other names are lines of numbers."""
 
 COLUMNAR = ("parquet", "arrow")
+COMPRESSIONS = ("zstd", "snappy", "none")
 ROW_GROUP_BYTES = 1 << 26
 """Of a Parquet file: so much is held until it is written."""
 
@@ -238,9 +239,11 @@ class ColumnWriter(Writer):
     there are several, become one in the end.
     """
 
-    def __init__(self, folder: Path, name: str, state: dict[str, Any] | None, parquet: bool, schema: Any) -> None:
-        """`schema` is that of a file without rows; the first batch tells that of others."""
-        self.folder, self.name, self.parquet, self.schema = folder, Path(name), parquet, schema
+    def __init__(self, folder: Path, name: str, state: dict[str, Any] | None, compression: str | None, schema: Any) -> None:
+        """`compression`: of a Parquet file, None for an Arrow file. `schema` is that of a file without rows; the first
+        batch tells that of others."""
+        self.folder, self.name, self.compression, self.schema = folder, Path(name), compression, schema
+        self.parquet = compression is not None
         self.parts = state["parts"] if state else 0
         self.writer: Any = None
         self.waiting: list[Any] = []
@@ -289,8 +292,9 @@ class ColumnWriter(Writer):
         from pyarrow import parquet
 
         # Ids are many and different: a dictionary of them costs time and saves little.
+        level = 1 if self.compression == "zstd" else None
         return parquet.ParquetWriter(
-            str(path), self.schema, compression="zstd", compression_level=1, use_dictionary=False
+            str(path), self.schema, compression=self.compression, compression_level=level, use_dictionary=False
         )
 
     def _write_waiting(self) -> None:
