@@ -2,8 +2,8 @@
 
     python bench/quantities.py [MODEL TEXT]...          # by default T5's and XLM-R's on novels
 
-First table: log_partition, entropy and marginals beside sentencepiece's sampling of the same lines, and nbest(64)
-beside its nbest. Second table: the time for the first megabyte of the text as one text over that for its ten tenths as
+First table: log_partition, entropy and marginals beside sentencepiece's sampling of the same lines, and nbest(64) with
+the ids of all as lists beside its nbest. Second table: the time for the first megabyte of the text as one text over that for its ten tenths as
 ten texts, times ten: what is linear has 10. (One tenth again and again would stay in the cache next to the core, and
 the processor would know its branches by heart.) One thread, in turns, best of several; processor time, since other
 programs may use the cores.
@@ -48,7 +48,7 @@ def speeds(model: str, corpus: str, repeats: int) -> None:
         ("log_partition / sampling", sampled, lambda line: tokenizer.log_partition(line, alpha=ALPHA), their_samples),
         ("entropy / sampling", sampled, lambda line: tokenizer.entropy(line, alpha=ALPHA), their_samples),
         ("marginals / sampling", sampled, lambda line: tokenizer.marginals(line, alpha=ALPHA), their_samples),
-        ("nbest(64) / nbest(64)", listed, lambda line: tokenizer.nbest(line, 64), their_nbest),
+        ("nbest(64) / nbest(64)", listed, lambda line: [found.ids for found in tokenizer.nbest(line, 64)], their_nbest),
     ]
     click.echo(f"\n{'':30}{'sentencepiece':>16}{'ours':>14}{'ratio':>9}")
     for name, lines, call, their_call in rows:
@@ -73,6 +73,7 @@ def calls(tokenizer: Tokenizer) -> dict[str, Call]:
         "lattice": lambda text: tokenizer.lattice(text),
         "encode and log_prob": lambda text: tokenizer.log_prob(text, tokenizer.encode(text), alpha=ALPHA),
         "nbest(64)": lambda text: tokenizer.nbest(text, 64),
+        "nbest(64), all ids as lists": lambda text: [found.ids for found in tokenizer.nbest(text, 64)],
         "sample among the 64 best": lambda text: tokenizer.sample(
             text, alpha=ALPHA, algorithm="nbest", nbest_size=64, seed=1
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +28,91 @@ class Encoding(NamedTuple):
     offsets: list[tuple[int, int]]
 
 
-class Segmentation(NamedTuple):
-    """One segmentation with its probability.
+class _Paths(Protocol):
+    """What has the ids of several segmentations of a text."""
 
-    `log_inclusion` is the log-probability that it is among k drawn without replacement, None elsewhere.
+    def ids(self, rank: int) -> list[int]: ...
+
+
+class Segmentation:
+    """One segmentation with its probability. Immutable; equal to the tuple of its fields, and unpacked like it.
+
+    ids : list of int; put together when it is first asked for, so that many segmentations of a long text, which differ
+        in a few places, are cheap to have
+    log_prob : float
+    log_inclusion : the log-probability that it is among k drawn without replacement, None elsewhere
+
+    >>> segmentation = Segmentation([2, 1], -0.5)
+    >>> segmentation
+    Segmentation(ids=[2, 1], log_prob=-0.5, log_inclusion=None)
+    >>> ids, log_prob, _ = segmentation
     """
 
-    ids: list[int]
-    log_prob: float
-    log_inclusion: float | None = None
+    __slots__ = ("_ids", "_log_inclusion", "_log_prob", "_paths", "_rank")
+    __match_args__ = ("ids", "log_prob", "log_inclusion")
+
+    _ids: list[int] | None
+    _paths: _Paths | None
+    _rank: int
+
+    def __init__(self, ids: list[int], log_prob: float, log_inclusion: float | None = None) -> None:
+        self._ids = ids
+        self._paths = None
+        self._log_prob = log_prob
+        self._log_inclusion = log_inclusion
+
+    @classmethod
+    def of_path(cls, paths: _Paths, rank: int, log_prob: float, log_inclusion: float | None = None) -> Segmentation:
+        """The segmentation of a path, which has its ids."""
+        found = cls.__new__(cls)
+        found._ids = None
+        found._paths = paths
+        found._rank = rank
+        found._log_prob = log_prob
+        found._log_inclusion = log_inclusion
+        return found
+
+    @property
+    def ids(self) -> list[int]:
+        paths = self._paths
+        if paths is not None:
+            # Threads that ask at the same time may get lists of their own, equal ones.
+            self._ids = paths.ids(self._rank)
+            self._paths = None
+        return self._ids  # type: ignore[return-value]
+
+    @property
+    def log_prob(self) -> float:
+        return self._log_prob
+
+    @property
+    def log_inclusion(self) -> float | None:
+        return self._log_inclusion
+
+    def _fields(self) -> tuple[list[int], float, float | None]:
+        return self.ids, self._log_prob, self._log_inclusion
+
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._fields())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._fields()[index]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Segmentation):
+            return self._fields() == other._fields()
+        return self._fields() == other if isinstance(other, tuple) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Segmentation(ids={self.ids}, log_prob={self._log_prob!r}, log_inclusion={self._log_inclusion!r})"
+
+    def __reduce__(self) -> tuple[type[Segmentation], tuple[list[int], float, float | None]]:
+        return Segmentation, self._fields()
 
 
 class Batch:

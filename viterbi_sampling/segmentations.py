@@ -6,11 +6,12 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from viterbi_sampling.batch import Segmentation
+from viterbi_sampling.engine.alternatives import nbest
 from viterbi_sampling.engine.encoder import Encoder
 from viterbi_sampling.engine.given import log_weight
-from viterbi_sampling.engine.kbest import nbest
 from viterbi_sampling.engine.quantities import analyse
 from viterbi_sampling.engine.replacement import without_replacement
 from viterbi_sampling.engine.rows import Rows
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
 
 def best_segmentations(encoder: Encoder, rows: Rows, count: int, log_partition: float) -> list[Segmentation]:
     """The `count` best segmentations, with their log-probabilities under alpha = 1, whose log Z is `log_partition`."""
+    found = nbest(encoder, rows, count)
     return [
-        Segmentation(ids, score - log_partition if score < log_partition else 0.0)
-        for ids, score in nbest(encoder, rows, count)
+        Segmentation.of_path(
+            found, rank, score - log_partition if (score := found.score(rank)) < log_partition else 0.0
+        )
+        for rank in range(len(found))
     ]
 
 
@@ -42,16 +46,25 @@ def different_segmentations(
     `weights` are those of alpha. With `include_best` the best segmentation comes first.
     """
     paths, text = different_paths(encoder, rows, weights, count, alpha, seed, index, include_best)
-    return [
-        Segmentation(encoder.spell(text, np.array(path.tokens, np.int32)), path.log_prob, path.log_inclusion)
-        for path in paths
-    ]
+    found = _Paths(encoder, text, [path.tokens for path in paths])
+    return [Segmentation.of_path(found, rank, path.log_prob, path.log_inclusion) for rank, path in enumerate(paths)]
+
+
+class _Paths(NamedTuple):
+    """Paths over a text, whose ids are spelled when they are asked for."""
+
+    encoder: Encoder
+    text: bytes
+    tokens: list[npt.NDArray[np.int32]]
+
+    def ids(self, rank: int) -> list[int]:
+        return self.encoder.spell(self.text, self.tokens[rank])
 
 
 class DrawnPath(NamedTuple):
     """One path through the lattice, drawn without replacement: the engine's tokens, and what is known of it."""
 
-    tokens: list[int]
+    tokens: npt.NDArray[np.int32]
     log_prob: float
     log_inclusion: float
 
@@ -69,10 +82,11 @@ def different_paths(
     """The paths of different_segmentations, and the normalized text that they go over."""
     law = analyse(encoder, rows, alpha, weights, True, True)
     given: list[DrawnPath] = []
-    best: list[int] | None = None
+    best: npt.NDArray[np.int32] | None = None
     if include_best:
-        ((best, score),) = nbest(encoder, rows, 1, as_tokens=True)
-        given.append(DrawnPath(best, min(0.0, alpha * score - law.log_partition), 0.0))
+        found = nbest(encoder, rows, 1)
+        best = np.array(found.tokens(0), np.int32)
+        given.append(DrawnPath(best, min(0.0, alpha * found.score(0) - law.log_partition), 0.0))
         count -= 1
     drawn = without_replacement(law.starts, law.ends, law.tokens, law.conditionals, count, seed, index, best)
     # The value of the first path that is left out; where none is, all were certain to come.

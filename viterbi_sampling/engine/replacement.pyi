@@ -9,5 +9,5 @@ def without_replacement(
     count: int,
     seed: int,
     index: int,
-    excluded: list[int] | None = None,
-) -> list[tuple[list[int], float, float]]: ...
+    excluded: npt.NDArray[np.int32] | None = None,
+) -> list[tuple[npt.NDArray[np.int32], float, float]]: ...

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from viterbi_sampling.compat.sentencepiece.batches import offset_mappings, serialize
 from viterbi_sampling.compat.sentencepiece.protos import SentencePiece, SentencePieceText, character_positions
 from viterbi_sampling.compat.sentencepiece.randomness import ROWS
+from viterbi_sampling.engine.alternatives import nbest
 from viterbi_sampling.engine.arrays import lists, pairs
 from viterbi_sampling.engine.decoder import Decoder
 from viterbi_sampling.engine.driver import ALGORITHMS, run
-from viterbi_sampling.engine.kbest import nbest
 from viterbi_sampling.engine.pieces import PieceStrings
 from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.model import Model, PieceType
@@ -194,17 +194,16 @@ class Unigram:
         """The `count` best segmentations with their scores; the score of a single one is given as 0.0."""
         if count <= 1:
             return [(self.tokens([text], BEST, 1)[0], 0.0)]
-        paths = nbest(self.encoder, rows_of((text,)), count, as_tokens=True)
-        return [
-            (tokens, score)
-            for tokens, (_, score) in zip(self._spelled(text, [p for p, _ in paths]), paths, strict=True)
-        ]
+        paths = nbest(self.encoder, rows_of((text,)), count)
+        spelled = self._spelled(text, [paths.tokens(rank) for rank in range(len(paths))])
+        return [(tokens, paths.score(rank)) for rank, tokens in enumerate(spelled)]
 
     def best_ids(self, text: bytes, count: int) -> list[list[int]]:
         """The ids of the `count` best segmentations."""
         if count <= 1:
             return [self.ids(text, BEST)]
-        return [ids for ids, _ in nbest(self.encoder, rows_of((text,)), count)]
+        paths = nbest(self.encoder, rows_of((text,)), count)
+        return [paths.ids(rank) for rank in range(len(paths))]
 
     def samples(self, text: bytes, count: int, alpha: float) -> list[tuple[Tokens, float]]:
         """`count` independent samples from all segmentations, each with its log-probability."""
@@ -217,7 +216,7 @@ class Unigram:
         seed, index = ROWS.take(1)
         weights = self.tokenizer._weight_table(alpha)
         paths, _ = different_paths(self.encoder, rows_of((text,)), weights, count, alpha, seed, index, include_best)
-        spelled = self._spelled(text, [path.tokens for path in paths])
+        spelled = self._spelled(text, [path.tokens.tolist() for path in paths])
         return [(tokens, path.log_inclusion) for tokens, path in zip(spelled, paths, strict=True)]
 
     def _spelled(self, text: bytes, paths: list[list[int]]) -> list[Tokens]:
