@@ -3,10 +3,10 @@
     python bench/quantities.py [MODEL TEXT]...          # by default T5's and XLM-R's on novels
 
 First table: log_partition, entropy and marginals beside sentencepiece's sampling of the same lines, and nbest(64) with
-the ids of all as lists beside its nbest. Second table: the time for the first megabyte of the text as one text over that for its ten tenths as
-ten texts, times ten: what is linear has 10. (One tenth again and again would stay in the cache next to the core, and
-the processor would know its branches by heart.) One thread, in turns, best of several; processor time, since other
-programs may use the cores.
+all ids as lists beside its nbest. Second table: the time for the first megabyte of the text as one text over that for
+its ten tenths as ten texts, times ten: what is linear has 10. (One tenth again and again would stay in the cache next to
+the core, and the processor would know its branches by heart.) One thread, in turns, best of several; processor time,
+since other programs may use the cores. Results are dropped as they come, so that memory of large ones is used again.
 """
 
 from __future__ import annotations
