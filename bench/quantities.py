@@ -4,8 +4,8 @@
 
 First table: log_partition, entropy and marginals beside sentencepiece's sampling of the same lines, and nbest(64) with
 all ids as lists beside its nbest. Second table: the time for the first megabyte of the text as one text over that for
-its ten tenths as ten texts, times ten: what is linear has 10. (One tenth again and again would stay in the cache next to
-the core, and the processor would know its branches by heart.) One thread, in turns, best of several; processor time,
+its ten tenths as ten texts, times ten: what is linear has 10. (One tenth again and again would stay in the cache next
+to the core, and the processor would know its branches by heart.) One thread, in turns, best of several; processor time,
 since other programs may use the cores. Results are dropped as they come, so that memory of large ones is used again.
 """
 
