@@ -67,6 +67,8 @@ cdef void add_scores(Sum* log_prob, const Vocabulary* vocabulary, double alpha, 
 # The choices of perfect sampling, of sampling backwards, and of the original Viterbi Sampling; each leaves in the cells
 # the edge that is kept for each end of the path.
 cdef void perfect_choices(const Lattice* lattice, const double* thresholds, Cell* cells, Stream* stream) noexcept nogil
+# perfect_thresholds and perfect_choices from edge k on, one edge after the other.
+cdef void reservoir(const Lattice* lattice, const Weights* weights, Cell* cells, size_t k, Stream* stream) noexcept nogil
 cdef void backward(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous,
                    double* thresholds, Stream* stream) noexcept nogil
 cdef void sigmoid_choices(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, Cell* cells,

@@ -125,6 +125,21 @@ cdef void perfect_choices(const Lattice* lattice, const double* thresholds, Cell
             to.token = edge.token
 
 
+cdef void reservoir(const Lattice* lattice, const Weights* weights, Cell* cells, size_t k, Stream* stream) noexcept nogil:
+    cdef bint first
+    cdef double weight
+    cdef const Edge* edge
+    cdef Cell* to
+    while k < lattice.count:
+        weight = arrive(lattice, weights, cells, k, &first)
+        edge = &lattice.edges[k]
+        to = &cells[edge.end - lattice.cut]
+        if first or stream_next(stream) < weight / to.value:
+            to.start = edge.start
+            to.token = edge.token
+        k += 1
+
+
 cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous) noexcept nogil:
     cdef bint first
     cdef Cell* to
@@ -280,6 +295,7 @@ cdef int next_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* 
         cells[0].exponent = 0
     for i in range(ready[0] + 1, lattice.frontier + 1):
         cells[i - lattice.cut].start = -1
+        cells[i - lattice.cut].value = 0.0
     ready[0] = lattice.frontier
     if algorithm != VITERBI_SAMPLING and (lattice.count >= 0x7FFFFFFF or not reserve_ints(&scratch.previous, lattice.count)):
         return NO_MEMORY

@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t
 
 from viterbi_sampling.engine.buffer cimport Bytes
+from viterbi_sampling.engine.matches cimport Block, Edge
 from viterbi_sampling.engine.trie cimport Node
 from viterbi_sampling.engine.utf8 cimport char_length
 
@@ -23,6 +24,7 @@ cdef struct Vocabulary:
     Restart restart
     bint directly               # no word is looked up or kept
     bint bytewise               # pieces may begin and end inside a character: every byte is a position
+    bint complete               # and every single byte is a piece: paths lead everywhere
     int at_once                 # parts of at most so many paths are sampled with one uniform: see choices.pyx
 
 
@@ -30,11 +32,6 @@ cdef inline int32_t next_position(const Vocabulary* vocabulary, const uint8_t* t
     """The position after `at` < size: the end of the character, or in a bytewise vocabulary of the byte."""
     return at + 1 if vocabulary.bytewise else min(at + char_length(text[at]), size)
 
-
-cdef struct Edge:
-    int32_t start
-    int32_t end
-    int32_t token
 
 cdef struct Lattice:
     const uint8_t* text
@@ -44,8 +41,12 @@ cdef struct Lattice:
     int32_t frontier            # the furthest end of an edge
     Edge* edges                 # by start rising, then by end rising
     size_t count
+    Edge* memory                # they lie in it, and behind them those that are found already for later positions:
     size_t capacity
-    Bytes reached               # one flag a position from the cut on: some path leads here
+    size_t found                # from `edges` on so many
+    int32_t matched             # all that start before are found
+    Block block
+    Bytes reached               # one flag a position from the cut on: some path leads here. Not of a complete vocabulary
 
 # The lattice of text[begin:end], where `begin` and `end` are cuts.
 cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t begin, int32_t end) noexcept nogil
@@ -56,6 +57,9 @@ cdef void lattice_clear(Lattice* lattice, bint with_cut) noexcept nogil
 # Add edges until all paths meet again (OK), or there are `limit` of them in all and more to come (MORE),
 # or no path leads on (NO_PATH), or NO_MEMORY.
 cdef int lattice_extend(Lattice* lattice, const Vocabulary* vocabulary, size_t limit) noexcept nogil
+
+# Find the edges that start in the next block, of a complete vocabulary. False without memory.
+cdef bint lattice_match(Lattice* lattice, const Vocabulary* vocabulary) noexcept nogil
 
 cdef enum:
     MORE = 1

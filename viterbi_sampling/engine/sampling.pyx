@@ -20,6 +20,7 @@ from viterbi_sampling.engine.records cimport (
 )
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
+from viterbi_sampling.engine.sweeps cimport perfect_sweep
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.words cimport (
     LOOKED, MAX_WORD, MOST_AHEAD, Ahead, Slot, Table, find_ahead, look_ahead, prefetch, record_of, skipped, tokens_in,
@@ -87,12 +88,16 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
         if algorithm == FFBS and status == MORE:
             continue            # sampling backwards needs all edges of a part; the others let go of them as they pass
         count = MOST_PATHS + 1
-        if status == OK and whole and lattice.count <= MOST_EDGES and algorithm != VITERBI_SAMPLING:
+        # Where all positions are on a path, each edge that its end could do without is another path.
+        if (status == OK and whole and lattice.count <= MOST_EDGES and algorithm != VITERBI_SAMPLING
+                and not (vocabulary.complete and lattice.count >= lattice.at - lattice.cut + <size_t>MOST_PATHS)):
             count = count_paths(lattice, &scratch.path)
             if count == 0:
                 return NO_MEMORY
         if count <= max(1, vocabulary.at_once):
             follow_at_once(lattice, weights, scratch, stream)
+        elif algorithm == PERFECT and weights.exponents == NULL:
+            perfect_sweep(lattice, weights, scratch, stream)
         elif algorithm == PERFECT:
             perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds.data)
             perfect_choices(lattice, scratch.thresholds.data, scratch.cells, stream)

@@ -55,6 +55,6 @@ cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
 
 cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
     """Bytes in use."""
-    return (scratch.lattice.capacity * sizeof(Edge) + scratch.lattice.reached.capacity
+    return ((scratch.lattice.capacity + scratch.lattice.block.capacity) * sizeof(Edge) + scratch.lattice.reached.capacity
             + scratch.cell_capacity * sizeof(Cell) + scratch.thresholds.capacity * sizeof(double)
             + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t) + scratch.record.capacity)

@@ -37,6 +37,7 @@ from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, r
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER, Vocabulary, next_position
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, add_step, reserve_cells
+from viterbi_sampling.engine.sweeps cimport best_sweep
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
 from viterbi_sampling.engine.utf8 cimport MARK
@@ -346,6 +347,8 @@ cdef int decide_plainly(const Vocabulary* vocabulary, const Spelling* spelling, 
         single = <float>value
         status = plain_pass[float](vocabulary, spelling, text, begin, end, &single, scratch, out)
         value = single
+    elif vocabulary.complete:
+        status = best_sweep(vocabulary, spelling, text, begin, end, &value, scratch, out)
     else:
         status = plain_pass[double](vocabulary, spelling, text, begin, end, &value, scratch, out)
     known_now(score, value, out.ids.size)

@@ -1,0 +1,17 @@
+# Passes over the edges of a lattice in which no branch depends on what an edge holds.
+
+from libc.stdint cimport int32_t, uint8_t
+
+from viterbi_sampling.engine.choices cimport Weights
+from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary
+from viterbi_sampling.engine.scratch cimport Scratch
+from viterbi_sampling.engine.stream cimport Stream
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens
+
+# Add the tokens of the best path over text[begin:size] in double precision, of a complete vocabulary. `begin` is a cut,
+# and `total` the score so far, before and after. A Status.
+cdef int best_sweep(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t size,
+                    double* total, Scratch* scratch, Tokens* out) noexcept nogil
+
+# perfect_thresholds and perfect_choices in one, where no weight has an exponent.
+cdef void perfect_sweep(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil

@@ -1,0 +1,168 @@
+"""Passes over the edges of a lattice in which no branch depends on what an edge holds.
+
+Whether a candidate replaces what is kept, and whether it is the first of its end, is as good as random: a branch on it
+would be taken wrongly every few edges, at the cost of a dozen of them. Here both answers are worked out and one is
+selected. The sums and the choices are those of viterbi.pyx and choices.pyx, to the last bit.
+"""
+
+from libc.math cimport INFINITY, fabs, frexp, ldexp
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memmove
+
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK
+from viterbi_sampling.engine.choices cimport Weights, reservoir
+from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary, lattice_match, lattice_start
+from viterbi_sampling.engine.matches cimport Edge
+from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step, reserve_cells
+from viterbi_sampling.engine.stream cimport Stream, stream_fill
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
+
+cdef enum:
+    EDGES_AT_ONCE = 128         # as many uniforms are made ready at once
+
+cdef double LARGE = 1.6069380442589903e60       # 2^200
+cdef double SMALL = 6.223015277861142e-61       # 2^-200
+cdef double VERY_LARGE = 2.582249878086909e120  # 2^400
+cdef double VERY_SMALL = 3.872591914849318e-121 # 2^-400
+cdef double CLOSE = 8.881784197001252e-16       # 2^-50
+cdef double UNIT = 1.1102230246251565e-16       # 2^-53
+
+
+cdef inline int32_t select(int32_t mask, int32_t one, int32_t other) noexcept nogil:
+    """`one` where the mask is -1, `other` where it is 0."""
+    return (one & mask) | (other & ~mask)
+
+
+# -- the best path ---------------------------------------------------------------------------------
+
+cdef int read_back(const Spelling* spelling, const uint8_t* text, int32_t cut, int32_t end, Scratch* scratch,
+                   Tokens* out) noexcept nogil:
+    """Add the tokens of the best path from `cut` to `end` to `out`."""
+    cdef size_t count = 0
+    cdef int32_t position = end
+    while position > cut:
+        if not add_step(scratch, count, scratch.cells[position - cut].token, position):
+            return NO_MEMORY
+        count += 1
+        position = scratch.cells[position - cut].start
+    return OK if add_path(out, spelling, text, scratch.path.data, count, cut) else NO_MEMORY
+
+
+cdef int best_sweep(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t size,
+                    double* total, Scratch* scratch, Tokens* out) noexcept nogil:
+    cdef Lattice* lattice = &scratch.lattice
+    cdef const double* scores = vocabulary.scores
+    cdef const Edge* edge
+    cdef const Edge* edges
+    cdef Cell* cells
+    cdef Cell* to
+    cdef int32_t cut = begin, last_cut = begin, frontier = begin, filled = begin, at, i, mask
+    cdef double candidate
+    cdef size_t k
+    cdef int status
+    if not reserve_cells(scratch, 1):
+        return NO_MEMORY
+    scratch.cells[0].value = total[0]
+    lattice_start(lattice, text, begin, size)
+    while lattice.matched < size:
+        if scratch.cancelled[0]:
+            return CANCELLED
+        at = lattice.matched
+        if not lattice_match(lattice, vocabulary):
+            return NO_MEMORY
+        edges = lattice.edges
+        for i in range(lattice.block.positions):
+            last_cut = at + i if frontier == at + i else last_cut
+            frontier = max(frontier, edges[lattice.block.first[i] - 1].end)
+        if frontier == lattice.matched:
+            last_cut = frontier
+        if not reserve_cells(scratch, frontier - cut + 1):
+            return NO_MEMORY
+        cells = scratch.cells
+        for i in range(filled + 1, frontier + 1):
+            cells[i - cut].value = -INFINITY
+        filled = frontier
+        for k in range(lattice.found):
+            edge = &edges[k]
+            candidate = cells[edge.start - cut].value + scores[edge.token]
+            to = &cells[edge.end - cut]
+            # The tie rule: only a strictly greater score replaces, so the earliest start wins.
+            mask = -<int32_t>(candidate > to.value)
+            to.value = candidate if candidate > to.value else to.value
+            to.start = select(mask, edge.start, to.start)
+            to.token = select(mask, edge.token, to.token)
+        lattice.found = 0
+        if last_cut > cut:
+            status = read_back(spelling, text, cut, last_cut, scratch, out)
+            if status != OK:
+                return status
+            memmove(cells, &cells[last_cut - cut], (frontier - last_cut + 1) * sizeof(Cell))
+            cut = last_cut
+    total[0] = scratch.cells[0].value
+    return OK
+
+
+# -- perfect sampling ------------------------------------------------------------------------------
+
+cdef bint bring_back_all(Cell* cells, int32_t first, int32_t last) noexcept nogil:
+    """Move a power of two of the sums from `first` on into their exponents, which are equal, so that the first is moderate.
+
+    False, and nothing is done, where the sums are so far apart that this could lose a bit.
+    """
+    cdef int32_t i
+    cdef int power
+    for i in range(first, last + 1):
+        if cells[i].start >= 0 and not VERY_SMALL < cells[i].value < VERY_LARGE:
+            return False
+    frexp(cells[first].value, &power)
+    for i in range(first, last + 1):
+        cells[i].value = ldexp(cells[i].value, -power)
+        cells[i].exponent += power
+    return True
+
+
+cdef void perfect_sweep(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil:
+    """Perfect sampling: at each end a reservoir choice among its edges, as they come.
+
+    An edge is taken where uniform < weight / sum. That is asked as uniform * sum < weight, without a division, and with it
+    only where rounding could tell the one from the other.
+    """
+    cdef Cell* cells = scratch.cells
+    cdef const double* values = weights.values
+    cdef const Edge* edge
+    cdef const uint64_t* words
+    cdef Cell* from_
+    cdef Cell* to
+    cdef size_t k = 0, end, used
+    cdef int32_t first, mask, taken
+    cdef double weight, sum, product
+    while k < lattice.count:
+        end = min(k + EDGES_AT_ONCE, lattice.count)
+        if <size_t>(stream.filled - stream.at) < end - k:
+            stream_fill(stream, <int>(end - k))
+        words = stream.words + stream.at
+        used = 0
+        while k < end:
+            edge = &lattice.edges[k]
+            from_ = &cells[edge.start - lattice.cut]
+            if not SMALL <= from_.value <= LARGE and not bring_back_all(cells, edge.start - lattice.cut,
+                                                                        lattice.frontier - lattice.cut):
+                stream.at += <int>used
+                reservoir(lattice, weights, cells, k, stream)
+                return
+            to = &cells[edge.end - lattice.cut]
+            weight = from_.value * values[edge.token]
+            sum = to.value + weight     # 0 before the first
+            first = to.start < 0
+            product = <double>(words[used] >> 11) * UNIT * sum
+            taken = first | (product < weight)
+            if fabs(product - weight) <= weight * CLOSE:
+                taken = first | (<double>(words[used] >> 11) * UNIT < weight / sum)
+            used += not first
+            mask = -taken
+            to.value = sum
+            to.exponent = from_.exponent
+            to.start = select(mask, edge.start, to.start)
+            to.token = select(mask, edge.token, to.token)
+            k += 1
+        stream.at += <int>used
