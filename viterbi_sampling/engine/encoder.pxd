@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t
 
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.lattice cimport Vocabulary
+from viterbi_sampling.engine.matches cimport Steps
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.tokens cimport Spelling
 from viterbi_sampling.engine.trie cimport Trie
@@ -15,6 +16,7 @@ cdef class Encoder:
     cdef bint single_precision
     cdef Normalizer normalizer
     cdef Trie trie
+    cdef Steps steps            # of a bytewise model
     cdef Cuts cuts
     cdef readonly object scores # these own what `vocabulary` points to
     cdef object single_scores

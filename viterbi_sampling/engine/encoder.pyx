@@ -1,6 +1,6 @@
 """Encoder: a model ready to run, and the workspaces for it that are kept from call to call."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -10,9 +10,10 @@ from viterbi_sampling.engine.arrays cimport list_from
 from viterbi_sampling.engine.choices cimport MOST_PATHS
 from viterbi_sampling.engine.cuts cimport Cuts
 from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER
+from viterbi_sampling.engine.matches cimport Steps
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.tokens cimport Tokens, add_tokens
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Trie, step
+from viterbi_sampling.engine.trie cimport NO_PIECE, Trie
 from viterbi_sampling.engine.workspace cimport Workspace
 
 from viterbi_sampling.engine.verbatim import Verbatim
@@ -72,17 +73,6 @@ def spell_spaces(const uint8_t[::1] text, const int64_t[::1] offsets):
     return result, bounds, holding
 
 
-cdef bint holds_all_bytes(Trie trie) noexcept:
-    """Whether every single byte is a piece."""
-    cdef int byte
-    cdef uint32_t node
-    for byte in range(256):
-        node = step(trie.nodes, ROOT, <uint8_t>byte)
-        if node == ROOT or trie.nodes[node].piece == NO_PIECE:
-            return False
-    return True
-
-
 cdef class Encoder:
     """A model ready to run. Immutable; any number of threads may use it at once."""
 
@@ -107,7 +97,11 @@ cdef class Encoder:
             raise ValueError(f"restart must be one of {', '.join(RESTARTS)}, got {restart!r}")
         self.vocabulary.restart = RESTARTS[restart]
         self.vocabulary.bytewise = bytewise
-        self.vocabulary.complete = bytewise and holds_all_bytes(trie)
+        if bytewise:
+            self.steps = Steps()
+            self.steps.make(trie, int(np.max(lengths)))
+            self.vocabulary.steps = self.steps.steps
+            self.vocabulary.root = self.steps.root
         self.normalizer = normalizer
         self.trie = trie
         self.scores = np.ascontiguousarray(scores)

@@ -1,9 +1,9 @@
 # The lattice of a text: one edge for each piece that matches somewhere.
 
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from viterbi_sampling.engine.buffer cimport Bytes
-from viterbi_sampling.engine.matches cimport Block, Edge
+from viterbi_sampling.engine.matches cimport Block, Edge, Step
 from viterbi_sampling.engine.trie cimport Node
 from viterbi_sampling.engine.utf8 cimport char_length
 
@@ -24,7 +24,8 @@ cdef struct Vocabulary:
     Restart restart
     bint directly               # no word is looked up or kept
     bint bytewise               # pieces may begin and end inside a character: every byte is a position
-    bint complete               # and every single byte is a piece: paths lead everywhere
+    const Step* steps           # of a complete vocabulary: every single byte is a piece, paths lead everywhere; or NULL
+    uint32_t root               # the base of its root
     int at_once                 # parts of at most so many paths are sampled with one uniform: see choices.pyx
 
 

@@ -74,7 +74,7 @@ cdef bint add_edge(Lattice* lattice, int32_t end, int32_t token) noexcept nogil:
 
 cdef bint lattice_match(Lattice* lattice, const Vocabulary* vocabulary) noexcept nogil:
     cdef Block* block = &lattice.block
-    if not find_matches(vocabulary.nodes, lattice.text, lattice.matched, lattice.size, block):
+    if not find_matches(vocabulary.steps, vocabulary.root, lattice.text, lattice.matched, lattice.size, block):
         return False
     if not reserve_edges(lattice, lattice.found + block.count):
         return False
@@ -114,7 +114,7 @@ cdef int lattice_extend(Lattice* lattice, const Vocabulary* vocabulary, size_t l
     cdef int32_t size = lattice.size, position, one
     cdef uint32_t node
     cdef bint single
-    if vocabulary.complete:
+    if vocabulary.steps != NULL:
         return extend_complete(lattice, vocabulary, limit)
     while lattice.at < size:
         if lattice.count >= limit:

@@ -7,51 +7,118 @@ trie does not go on is left out of the next round without a branch. Rounds are a
 has bytes, and one more.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.stdlib cimport calloc, free, malloc
 
 from viterbi_sampling.engine.buffer cimport reserve
-from viterbi_sampling.engine.trie cimport ROOT, Node
+from viterbi_sampling.engine.trie cimport NO_PARENT, NO_PIECE, ROOT, Node, Trie, step
+from viterbi_sampling.engine.words cimport prefetch
+
+cdef enum:
+    LABELS = 256
+    MOST_SLOTS = 1 << 24        # so many bases there are in a Step
+    MOST_LENGTH = 0xFFFF        # of a Match
 
 
-cdef bint find_matches(const Node* nodes, const uint8_t* text, int32_t begin, int32_t size, Block* block) noexcept nogil:
+cdef class Steps:
+    """The trie of a complete vocabulary in eight bytes a node. Immutable; any number of threads may read it.
+
+    No two nodes have the same base, so the byte that leads to a slot tells whose child it holds. A slot without one
+    holds a byte under which no node comes to it.
+    """
+
+    def __dealloc__(self):
+        free(self.steps)
+
+    cdef int make(self, Trie trie, int32_t longest) except -1:
+        """`longest` is the length of the longest piece in bytes."""
+        cdef const Node* nodes = trie.nodes
+        cdef size_t size = trie.size, i
+        cdef int byte
+        cdef uint32_t node
+        cdef uint8_t* taken             # a flag a base: some node has it
+        cdef Step* steps
+        for byte in range(LABELS):
+            node = step(nodes, ROOT, <uint8_t>byte)
+            if node == ROOT or nodes[node].piece == NO_PIECE:
+                return 0
+        if size + LABELS > <size_t>MOST_SLOTS or longest > <int32_t>MOST_LENGTH:
+            return 0
+        taken = <uint8_t*>calloc(size, 1)
+        steps = <Step*>malloc((size + LABELS) * sizeof(Step))
+        if not taken or not steps:
+            free(taken)
+            free(steps)
+            raise MemoryError()
+        for i in range(size):
+            # Nodes without children go on to the last block, where nothing is.
+            steps[i].base = <uint32_t>size << 8
+            steps[i].token = nodes[i].piece
+        for i in range(1, size):
+            if nodes[i].parent != <uint32_t>NO_PARENT:
+                node = nodes[i].parent
+                taken[nodes[node].base] = True
+                steps[node].base = nodes[node].base << 8
+        for i in range(size):
+            if i and nodes[i].parent != <uint32_t>NO_PARENT:
+                steps[i].base |= (nodes[nodes[i].parent].base ^ <uint32_t>i) & 0xFF
+                continue
+            # In a block with a free slot a base is free, too: each that is taken has a child there.
+            byte = 0
+            while taken[i ^ <size_t>byte]:
+                byte += 1
+            steps[i].base |= <uint32_t>byte
+        for byte in range(LABELS):
+            steps[size + byte].base = <uint32_t>size << 8 | ((<uint32_t>byte ^ 1) & 0xFF)
+            steps[size + byte].token = NO_PIECE
+        free(taken)
+        self.steps = steps
+        self.root = nodes[ROOT].base
+        return 0
+
+cdef bint find_matches(const Step* steps, uint32_t root, const uint8_t* text, int32_t begin, int32_t size,
+                       Block* block) noexcept nogil:
     cdef int32_t positions = min(<int32_t>BLOCK, size - begin), active, going, length = 0, k, at, matches
-    cdef uint32_t child, parent, base
+    cdef uint32_t base, byte
+    cdef Step reached
     cdef bint goes_on
     cdef size_t count = 0
-    cdef Edge* edge
+    cdef Match* match
     block.begin = begin
     block.positions = positions
     for k in range(positions):
         block.first[k] = 0
         block.active[k] = k
-        block.nodes[k] = ROOT
-        block.bases[k] = nodes[ROOT].base
+        block.bases[k] = root
     active = positions
+    text += begin
+    size -= begin
     while True:
         # Positions rise, so that those too near to the end are the last ones.
-        while active and begin + block.active[active - 1] + length >= size:
+        while active and block.active[active - 1] + length >= size:
             active -= 1
         if active == 0:
             break
-        if count + active > block.capacity and not reserve(&block.found, &block.capacity, count + active, sizeof(Edge)):
+        if count + active > block.capacity and not reserve(&block.found, &block.capacity, count + active, sizeof(Match)):
             return False
         going = 0
         for k in range(active):
             at = block.active[k]
-            parent = block.nodes[k]
-            child = block.bases[k] ^ text[begin + at + length]
-            goes_on = nodes[child].parent == parent
-            base = nodes[child].base
+            byte = text[at + length]
+            reached = steps[block.bases[k] ^ byte]
+            goes_on = (reached.base & 0xFF) == byte
+            base = reached.base >> 8
             # All is written, and only counted if it is true.
             block.active[going] = at
-            block.nodes[going] = child
             block.bases[going] = base
+            # The step that comes next is known here, a whole round before it is taken.
+            prefetch(&steps[(base ^ text[at + length + 1]) & -<uint32_t>goes_on])
             going += goes_on
-            edge = &block.found[count]
-            edge.start = begin + at
-            edge.end = begin + at + length + 1
-            edge.token = nodes[child].piece
-            matches = goes_on & (edge.token >= 0)
+            match = &block.found[count]
+            match.token = reached.token
+            match.at = <uint16_t>at
+            match.length = <uint16_t>(length + 1)
+            matches = goes_on & (reached.token >= 0)
             count += matches
             block.first[at] += matches
         active = going
@@ -61,14 +128,18 @@ cdef bint find_matches(const Node* nodes, const uint8_t* text, int32_t begin, in
 
 
 cdef void place_edges(Block* block, Edge* edges) noexcept nogil:
-    cdef int32_t at = 0, count, k
+    cdef int32_t total = 0, count, k
     cdef size_t i
-    cdef int32_t* place
+    cdef Match match
+    cdef Edge* edge
     for k in range(block.positions):
         count = block.first[k]
-        block.first[k] = at
-        at += count
+        block.first[k] = total
+        total += count
     for i in range(block.count):
-        place = &block.first[block.found[i].start - block.begin]
-        edges[place[0]] = block.found[i]
-        place[0] += 1
+        match = block.found[i]
+        edge = &edges[block.first[match.at]]
+        block.first[match.at] += 1
+        edge.start = block.begin + match.at
+        edge.end = edge.start + match.length
+        edge.token = match.token

@@ -90,7 +90,7 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
         count = MOST_PATHS + 1
         # Where all positions are on a path, each edge that its end could do without is another path.
         if (status == OK and whole and lattice.count <= MOST_EDGES and algorithm != VITERBI_SAMPLING
-                and not (vocabulary.complete and lattice.count >= lattice.at - lattice.cut + <size_t>MOST_PATHS)):
+                and not (vocabulary.steps != NULL and lattice.count >= lattice.at - lattice.cut + <size_t>MOST_PATHS)):
             count = count_paths(lattice, &scratch.path)
             if count == 0:
                 return NO_MEMORY

@@ -5,6 +5,7 @@ from libc.stdlib cimport free
 
 from viterbi_sampling.engine.buffer cimport Bytes, Doubles, Ints, reserve, reserve_ints
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, lattice_free
+from viterbi_sampling.engine.matches cimport Match
 from viterbi_sampling.engine.words cimport MAX_WORD
 
 cdef struct Cell:               # what is known of one position
@@ -55,6 +56,6 @@ cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
 
 cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
     """Bytes in use."""
-    return ((scratch.lattice.capacity + scratch.lattice.block.capacity) * sizeof(Edge) + scratch.lattice.reached.capacity
+    return (scratch.lattice.capacity * sizeof(Edge) + scratch.lattice.block.capacity * sizeof(Match) + scratch.lattice.reached.capacity
             + scratch.cell_capacity * sizeof(Cell) + scratch.thresholds.capacity * sizeof(double)
             + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t) + scratch.record.capacity)

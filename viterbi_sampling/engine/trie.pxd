@@ -5,9 +5,10 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 cdef enum:
     NO_PIECE = -1
     ROOT = 0
+    NO_PARENT = 0xFFFFFFFF
 
 cdef struct Node:           # 16 bytes: a step down touches one cache line
-    uint32_t base           # XOR the next byte: the index of the child
+    uint32_t base           # XOR the next byte: the index of the child. No two nodes with children have the same
     uint32_t parent         # the node whose child this is; NO_PARENT in free slots and the root
     int32_t piece           # the piece that ends here, or NO_PIECE
     float score             # its score in single precision

@@ -19,11 +19,11 @@ cdef enum:
     BLOCK = 256
     FEW_KEYS = 12
     OPEN_BLOCKS = 8         # blocks tried for a place before a new one is begun
-    NO_PARENT = 0xFFFFFFFF
 
 cdef struct Builder:
     Node* nodes
     uint64_t* free              # one bit a slot
+    uint64_t* unused            # one bit a base that no node has
     size_t size
     size_t capacity
     size_t lowest               # no slot of the words of `free` below is
@@ -57,21 +57,25 @@ cdef bint add_block(Builder* b) noexcept nogil:
         if grown == NULL:
             return False
         b.free = <uint64_t*>grown
+        grown = realloc(b.unused, b.capacity // 8)
+        if grown == NULL:
+            return False
+        b.unused = <uint64_t*>grown
     for i in range(b.size, b.size + BLOCK):
         b.nodes[i].base = 0
         b.nodes[i].parent = <uint32_t>NO_PARENT
         b.nodes[i].piece = NO_PIECE
         b.nodes[i].score = 0
     for i in range(b.size // 64, (b.size + BLOCK) // 64):
-        b.free[i] = ~<uint64_t>0
+        b.free[i] = b.unused[i] = ~<uint64_t>0
     if b.size == 0:
         b.free[0] ^= 1          # the root
     b.size += BLOCK
     return True
 
 
-cdef inline bint is_free(const Builder* b, size_t slot) noexcept nogil:
-    return b.free[slot >> 6] >> (slot & 63) & 1
+cdef inline bint is_set(const uint64_t* bits, size_t at) noexcept nogil:
+    return bits[at >> 6] >> (at & 63) & 1
 
 
 cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noexcept nogil:
@@ -90,9 +94,11 @@ cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noe
         while left and not found:
             base = (word << 6 | lowest(left)) ^ labels[0]
             left &= left - 1
-            found = True
+            found = is_set(b.unused, base)
+            if not found:
+                continue
             for i in range(1, count):
-                if not is_free(b, base ^ labels[i]):
+                if not is_set(b.free, base ^ labels[i]):
                     found = False
                     break
         word += 1
@@ -101,6 +107,7 @@ cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noe
         if not add_block(b):
             return False
     b.nodes[node].base = <uint32_t>base
+    b.unused[base >> 6] ^= <uint64_t>1 << (base & 63)
     for i in range(count):
         b.nodes[base ^ labels[i]].parent = node
         b.free[(base ^ labels[i]) >> 6] ^= <uint64_t>1 << ((base ^ labels[i]) & 63)
@@ -191,7 +198,7 @@ cdef class Trie:
         cdef int32_t equal = -1
         cdef bint failed = False
         b.nodes = NULL
-        b.free = NULL
+        b.free = b.unused = NULL
         b.size = b.capacity = b.lowest = 0
         b.text = text
         b.end = 0
@@ -223,6 +230,7 @@ cdef class Trie:
         finally:
             free(b.nodes)
             free(b.free)
+            free(b.unused)
             free(keys)
             free(stack)
         return 0

@@ -347,7 +347,7 @@ cdef int decide_plainly(const Vocabulary* vocabulary, const Spelling* spelling, 
         single = <float>value
         status = plain_pass[float](vocabulary, spelling, text, begin, end, &single, scratch, out)
         value = single
-    elif vocabulary.complete:
+    elif vocabulary.steps != NULL:
         status = best_sweep(vocabulary, spelling, text, begin, end, &value, scratch, out)
     else:
         status = plain_pass[double](vocabulary, spelling, text, begin, end, &value, scratch, out)
