@@ -186,6 +186,8 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
     cdef Slot* place
     cdef const Known* entry
     cdef Summary of_word
+    cdef Summary total          # nobody else has its address: it can stay in registers
+    memset(&total, 0, sizeof(Summary))
     while at < size:
         look_ahead(cuts, known, text, size, at, &ahead)
         for word in range(ahead.count):
@@ -197,42 +199,43 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
                 slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
             if slot != NULL:
                 entry = <const Known*>record_of(known, slot)
-                add(&summary.log_partition, entry.log_partition)
-                add(&summary.entropy, entry.entropy)
+                add(&total.log_partition, entry.log_partition)
+                add(&total.entropy, entry.entropy)
                 if with_edges:
                     if not edges_reserve(edges, entry.edges, at, size):
                         return NO_MEMORY
-                    unpack_edges(<const uint8_t*>(entry + 1), entry.edges, summary.characters, edges)
-                summary.characters += entry.characters
-                summary.has_unknown |= entry.has_unknown
+                    unpack_edges(<const uint8_t*>(entry + 1), entry.edges, total.characters, edges)
+                total.characters += entry.characters
+                total.has_unknown |= entry.has_unknown
             else:
                 if not with_edges:
                     edges.size = 0
                 first = edges.size
                 memset(&of_word, 0, sizeof(Summary))
-                of_word.characters = summary.characters
+                of_word.characters = total.characters
                 status = word_quantities(vocabulary, weights, text, size, at, end, scratch, conditionals, &of_word, edges)
                 if status != OK:
                     return status
                 of_word.log_partition.value += of_word.log_partition.rest
                 of_word.entropy.value += of_word.entropy.rest
-                add(&summary.log_partition, of_word.log_partition.value)
-                add(&summary.entropy, of_word.entropy.value)
+                add(&total.log_partition, of_word.log_partition.value)
+                add(&total.entropy, of_word.entropy.value)
                 if place != NULL:
-                    keep(text + at, end - at, &of_word, edges, first, conditionals.data, summary.characters, known, place)
-                summary.characters = of_word.characters
-                summary.has_unknown |= of_word.has_unknown
+                    keep(text + at, end - at, &of_word, edges, first, conditionals.data, total.characters, known, place)
+                total.characters = of_word.characters
+                total.has_unknown |= of_word.has_unknown
             if edges.size > 0x7FFFFFFF:
                 return TOO_LONG
             if parts != NULL:
                 if not reserve_ints(parts, parts.size + 2):
                     return NO_MEMORY
-                parts.data[parts.size] = summary.characters
+                parts.data[parts.size] = total.characters
                 parts.data[parts.size + 1] = <int32_t>edges.size
                 parts.size += 2
             at = end
         if scratch.cancelled[0]:
             return CANCELLED
+    summary[0] = total
     return OK
 
 
