@@ -72,6 +72,37 @@ def test_to_and_fro_a_model_is_the_same(tmp_path: Path, sample_lines: list[str])
     assert [again.encode(line) for line in sample_lines] == [model.encode(line) for line in sample_lines]
 
 
+@pytest.mark.parametrize("rule", ["nmt_nfkc", "identity"])
+@pytest.mark.parametrize("symbols", [(), ("<x>", "er")], ids=["plain", "user-defined"])
+@pytest.mark.parametrize("removed", [True, False], ids=["removed", "kept"])
+@pytest.mark.parametrize("prefix", [True, False], ids=["prefix", "none"])
+def test_spaces_at_the_ends_and_in_runs(
+    rule: str, symbols: tuple[str, ...], removed: bool, prefix: bool, tmp_path: Path
+) -> None:
+    data = train(
+        normalization_rule_name=rule,
+        user_defined_symbols=symbols,
+        remove_extra_whitespaces=removed,
+        add_dummy_prefix=prefix,
+    )
+    model = Tokenizer.from_bytes(data)
+    model.save(tmp_path / "a.json", format="huggingface")
+    found = Tokenizer.from_file(tmp_path / "a.json")
+    peer = tokenizers.Tokenizer.from_file(str(tmp_path / "a.json"))
+    found.save(tmp_path / "b.model", format="sentencepiece")
+    again = Tokenizer.from_file(tmp_path / "b.model")
+    draw = random.Random(rule)
+    parts = ["the", "river", "e", "<x>", " ", " ", "  ", "\t", "\u3000", "\n", "."]
+    for _ in range(400):
+        text = "".join(draw.choices(parts, k=draw.randint(1, 7)))
+        if text.startswith(("<x>", "er")):
+            continue  # an added token that comes first has no space before it there
+        wanted = model.encode(text)
+        assert found.encode(text) == wanted, ascii(text)
+        assert peer.encode(text, add_special_tokens=False).ids == wanted, ascii(text)
+        assert again.encode(text) == wanted, ascii(text)
+
+
 def test_rules_become_a_character_map_and_rules_again() -> None:
     draw = random.Random(2)
     letters = "ab\u00e0\u00ed\u00ad\u00a0\u0430\u3042\U0001f600\u0301"

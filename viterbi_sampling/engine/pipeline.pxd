@@ -16,6 +16,7 @@ cdef enum StepKind:
     RUN = 5                     # a run of certain characters is replaced
     START = 6                   # a string where the text begins is replaced
     FIRST = 7                   # a string is put first
+    END = 8                     # a string where the text ends is replaced
 
 cdef struct Step:
     StepKind kind
@@ -24,7 +25,7 @@ cdef struct Step:
     Table table
     bint left                   # of STRIP
     bint right
-    ReplaceStep replace         # of STRING, RUN and START; FIRST has its content only
+    ReplaceStep replace         # of STRING, RUN, START and END; FIRST has its content only
 
 cdef struct Pipeline:
     Splitter before             # found in the text as it is given

@@ -21,7 +21,7 @@ from viterbi_sampling.engine.rewriting cimport (
     Text, View, Writer, code_at, copy_aligned, copy_unchanged, is_white, text_free, writer_start, writer_view,
 )
 from viterbi_sampling.engine.strings cimport (
-    AT_START, EVERY_RUN, EVERY_STRING, MOST_RANGES, apply_first, apply_replace, apply_strip, without_white_end,
+    AT_END, AT_START, EVERY_RUN, EVERY_STRING, MOST_RANGES, apply_first, apply_replace, apply_strip, without_white_end,
 )
 from viterbi_sampling.engine.trie cimport Trie
 from viterbi_sampling.engine.utf8 cimport decode
@@ -29,7 +29,7 @@ from viterbi_sampling.engine.words cimport SLACK
 
 from viterbi_sampling.engine.normalizer import read_charsmap
 
-KINDS = {"map": MAP, "form": FORM, "table": TABLE, "strip": STRIP, "string": STRING, "run": RUN, "start": START, "first": FIRST}
+KINDS = {"map": MAP, "form": FORM, "table": TABLE, "strip": STRIP, "string": STRING, "run": RUN, "start": START, "end": END, "first": FIRST}
 CUTTINGS = {"whole": WHOLE, "spaces": SPACES, "words": WORDS}
 PREFIXES = {"never": NEVER, "first": FIRST_ONLY, "always": ALWAYS}
 
@@ -297,7 +297,7 @@ cdef class PipelineNormalizer(Normalizer):
                     step.replace.ascii[code] = 1
             self.set_content(step, content)
         else:
-            step.replace.kind = AT_START if step.kind == START else EVERY_STRING
+            step.replace.kind = AT_START if step.kind == START else AT_END if step.kind == END else EVERY_STRING
             pattern, content = needed
             flags = pattern
             self.owners.append(pattern)

@@ -11,6 +11,7 @@ cdef enum Pattern:
     EVERY_STRING = 0            # a string wherever it stands
     EVERY_RUN = 1               # a run of certain characters wherever it stands
     AT_START = 2                # a string where the text begins with it
+    AT_END = 3                  # a string where the text ends with it
 
 cdef struct ReplaceStep:
     Pattern kind

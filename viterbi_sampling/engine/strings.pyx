@@ -88,6 +88,11 @@ cdef int apply_replace(const ReplaceStep* step, View* view, Text* target, int32_
     if step.kind == AT_START:
         begin = size if size < step.pattern_size or memcmp(view.text, step.pattern, step.pattern_size) else 0
         end = step.pattern_size
+    elif step.kind == AT_END:
+        begin = size - step.pattern_size if size >= step.pattern_size else size
+        if begin < size and memcmp(view.text + begin, step.pattern, step.pattern_size):
+            begin = size
+        end = size
     elif step.kind == EVERY_STRING:
         begin = find_string(step, view.text, size, 0)
         end = begin + step.pattern_size
@@ -109,7 +114,7 @@ cdef int apply_replace(const ReplaceStep* step, View* view, Text* target, int32_
         if not copy_aligned(&w, step.content, step.content_size, first, last):
             return NO_MEMORY
         at = end
-        if step.kind == AT_START:
+        if step.kind == AT_START or step.kind == AT_END:
             begin = size
         elif step.kind == EVERY_STRING:
             begin = find_string(step, view.text, size, at)

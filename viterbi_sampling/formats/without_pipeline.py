@@ -32,7 +32,7 @@ from viterbi_sampling.steps.description import (
     UnicodeForm,
     WhitespaceSplit,
 )
-from viterbi_sampling.steps.patterns import AtStart, Run, parse
+from viterbi_sampling.steps.patterns import AtEnd, AtStart, Run, parse
 
 
 def without_pipeline(model: Model, pipeline: Pipeline) -> Model:
@@ -43,6 +43,8 @@ def without_pipeline(model: Model, pipeline: Pipeline) -> Model:
     for step in list(steps):
         if _shortens_spaces(step):
             extra = True
+            steps.remove(step)
+        elif prefix and _doubles_first_space(step):
             steps.remove(step)
     charsmap = _charsmap(steps, words)
     split = bool(pipeline.pre_tokenizers) and pipeline.cuts_at_spaces
@@ -107,10 +109,19 @@ def _shortens_spaces(step: Normalizer) -> bool:
     """Whether a step does what remove_extra_whitespaces does."""
     if isinstance(step, Strip):
         return step.left and step.right
-    if not isinstance(step, Replace) or not step.is_regex or step.content not in (" ", SPACE):
+    if not isinstance(step, Replace) or not step.is_regex:
         return False
     pattern = parse(step.pattern)
+    if step.content == "" and pattern in (AtStart(" "), AtEnd(" ")):
+        return True
+    if step.content not in (" ", SPACE):
+        return False
     return isinstance(pattern, Run) and pattern.ranges == ((0x20, 0x20),) and not pattern.exact
+
+
+def _doubles_first_space(step: Normalizer) -> bool:
+    """Whether a step says that a space is put first even where one stands, as sentencepiece has it."""
+    return isinstance(step, Replace) and step.is_regex and step.content == "  " and parse(step.pattern) == AtStart(" ")
 
 
 def _types(model: Model, pipeline: Pipeline, split: bool) -> np.ndarray:
@@ -120,6 +131,9 @@ def _types(model: Model, pipeline: Pipeline, split: bool) -> np.ndarray:
     for token in pipeline.added:
         if types[token.id] != PieceType.UNKNOWN:
             types[token.id] = PieceType.CONTROL if token.content in named else PieceType.USER_DEFINED
+    if b"\0" in model.pieces.text:
+        # No text of sentencepiece's holds the null character.
+        types[[id for id in range(len(types)) if model.pieces.bytes_of(id) == b"\0"]] = PieceType.UNUSED
     if split:
         # Pieces that go on beyond the beginning of a pre-token never match.
         for id in np.flatnonzero(types == PieceType.NORMAL).tolist():

@@ -29,7 +29,7 @@ from viterbi_sampling.steps.description import (
 from viterbi_sampling.steps.forms import compositions, decompositions
 from viterbi_sampling.steps.graphemes import clusters
 from viterbi_sampling.steps.library import library_matches
-from viterbi_sampling.steps.patterns import AtStart, Run, parse
+from viterbi_sampling.steps.patterns import AtEnd, AtStart, Run, parse
 
 WHITE_SPACE = frozenset(
     "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
@@ -212,6 +212,6 @@ def matches(step: Replace, text: str) -> list[tuple[int, int]]:
     if not step.is_regex:
         return [match.span() for match in re.finditer(re.escape(step.pattern), text)]
     pattern = parse(step.pattern)
-    if isinstance(pattern, AtStart | Run):
+    if isinstance(pattern, AtStart | AtEnd | Run):
         return list(pattern.matches(text))
     return library_matches(step.pattern, text)

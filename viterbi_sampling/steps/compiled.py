@@ -30,7 +30,7 @@ from viterbi_sampling.steps.description import (
     WhitespaceSplit,
 )
 from viterbi_sampling.steps.forms import combining, decomposed
-from viterbi_sampling.steps.patterns import AtStart, Run, parse
+from viterbi_sampling.steps.patterns import AtEnd, AtStart, Run, parse
 from viterbi_sampling.steps.preparation import added_contents
 
 if TYPE_CHECKING:
@@ -105,6 +105,8 @@ def _step(step: Normalizer) -> tuple[str, Any] | None:
     pattern = parse(step.pattern)
     if isinstance(pattern, AtStart):
         return "start", (_encoded(pattern.content), _encoded(step.content))
+    if isinstance(pattern, AtEnd):
+        return "end", (_encoded(pattern.content), _encoded(step.content))
     if isinstance(pattern, Run) and len(pattern.ranges) <= MOST_RANGES:
         return "run", (pattern.ranges, pattern.low, pattern.exact, _encoded(step.content))
     return None

@@ -25,6 +25,7 @@ _ATOM = re.compile(
 )
 # In Oniguruma ^ matches at the beginning of each line; not after a newline is only at that of the text.
 _START = re.compile(r"(?:\(\?<!(?:\\n|\n)\)\^|\\A)(?P<content>[^\\\[\](){}.*+?^$|]*)\Z")
+_END = re.compile(r"(?P<content>[^\\\[\](){}.*+?^$|]+)\\z\Z")
 _SET = r"\[(?P<inner>[^\[\]\\&^]*(?:\\.[^\[\]\\&^]*)*)\]|\\p\{Zs\}|\\.[0-9A-Fa-f]{4}|\\[^pux]|[^\\\[\](){}.*+?^$|#]"
 _PATTERN = re.compile(rf"(?P<atoms>{_SET})(?P<times>\+|\{{(?P<low>\d{{1,3}})(?P<comma>,)?\}})?\Z", re.DOTALL)
 
@@ -56,7 +57,19 @@ class AtStart:
             yield 0, len(self.content)
 
 
-def parse(pattern: str) -> Run | AtStart | None:
+@dataclass(frozen=True)
+class AtEnd:
+    """`content`, which is not empty, where the text ends with it."""
+
+    content: str
+
+    def matches(self, text: str) -> Iterator[tuple[int, int]]:
+        """The span of the match, if there is one."""
+        if text.endswith(self.content):
+            yield len(text) - len(self.content), len(text)
+
+
+def parse(pattern: str) -> Run | AtStart | AtEnd | None:
     r"""What a pattern matches; None where it is of no kind that is understood here.
 
     >>> parse(" {2,}")
@@ -65,6 +78,9 @@ def parse(pattern: str) -> Run | AtStart | None:
     start = _START.match(pattern)
     if start is not None:
         return AtStart(start["content"])
+    end = _END.match(pattern)
+    if end is not None:
+        return AtEnd(end["content"])
     found = _PATTERN.match(pattern)
     if found is None:
         return None

@@ -13,7 +13,10 @@ from typing import Any
 import numpy as np
 
 from viterbi_sampling.errors import ModelError
+from viterbi_sampling.formats.huggingface.steps import read_normalizers
+from viterbi_sampling.formats.json_document import Field
 from viterbi_sampling.model import SPACE, UNKNOWN_PENALTY, Model, PieceType
+from viterbi_sampling.steps.aligned import Aligned, normalize
 
 
 def write(model: Model) -> bytes:
@@ -62,12 +65,22 @@ def write(model: Model) -> bytes:
 
 
 def _added_tokens(model: Model, names: list[str]) -> list[dict[str, Any]]:
+    """Tokens that are found in the text: user-defined ones in the normalized text where they are the same there.
+
+    So the steps see the whole text, and what they do at its ends they do not do beside tokens.
+    """
+    steps = () if (found := _normalizer(model)) is None else read_normalizers(Field("normalizer", found))
     added = []
     for id, name in enumerate(names):
         kind = model.pieces.types[id]
         if kind in (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.USER_DEFINED):
-            flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
-            added.append({"id": id, "content": name, **flags, "special": bool(kind != PieceType.USER_DEFINED)})
+            special = bool(kind != PieceType.USER_DEFINED)
+            content = Aligned.of(name)
+            for step in () if special else steps:
+                normalize(step, content)
+            flags = dict.fromkeys(("single_word", "lstrip", "rstrip"), False)
+            normalized = not special and content.text == name
+            added.append({"id": id, "content": name, **flags, "normalized": normalized, "special": special})
     return added
 
 
@@ -77,11 +90,16 @@ def _normalizer(model: Model) -> dict[str, Any] | None:
     if rules.charsmap:
         encoded = base64.b64encode(rules.charsmap).decode("ascii")
         steps.append({"type": "Precompiled", "precompiled_charsmap": encoded})
+    prefix = rules.add_dummy_prefix and rules.escape_whitespaces
     if rules.remove_extra_whitespaces:
-        # Normalizers run between added tokens, so that Strip would take spaces from beside user-defined pieces.
-        if not len(model.ids_of_type(PieceType.USER_DEFINED)):
-            steps.append({"type": "Strip", "strip_left": True, "strip_right": True})
+        # Of the spaces at the beginning one is left where it is the prefix, which Metaspace puts only where none is.
         steps.append({"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "})
+        if not prefix:
+            steps.append({"type": "Replace", "pattern": {"Regex": r"\A "}, "content": ""})
+        steps.append({"type": "Replace", "pattern": {"Regex": r" \z"}, "content": ""})
+    elif prefix:
+        # Spaces at the beginning do not stand for the prefix, so that there is one more.
+        steps.append({"type": "Replace", "pattern": {"Regex": r"\A "}, "content": "  "})
     if rules.add_dummy_prefix and not rules.escape_whitespaces:
         steps.append({"type": "Prepend", "prepend": " "})
     if not steps:
