@@ -552,8 +552,9 @@ class Tokenizer:
         """The `k` best segmentations, best first, all there are where there are fewer: exact for any k and length.
 
         `log_prob` is that of the segmentation under alpha = 1. Scores are summed in double precision;
-        of equal ones, as in `encode`, the one whose last piece starts earliest comes first. Memory:
-        the edges of the lattice, and k times what is given back.
+        of equal ones, as in `encode`, the one whose last piece starts earliest comes first. Memory: the
+        best one, and of each other one the parts between two cuts where it differs; with the edges of
+        these parts while it runs. A list of ids is made when it is asked for.
 
         Source: Huang and Chiang 2005, "Better k-best parsing".
 

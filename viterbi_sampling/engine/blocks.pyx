@@ -22,8 +22,8 @@ cdef extern from *:
     #include <sys/mman.h>
     #endif
 
-    // The block that is kept, whose size stands in its first bytes, or NULL. Who takes it out owns it.
-    static std::atomic<void*> viterbi_sampling_kept(NULL);
+    // The block that is kept, whose size stands in its first bytes, or none. Who takes it out owns it.
+    static std::atomic<void*> viterbi_sampling_kept(nullptr);
 
     static std::size_t viterbi_sampling_kept_size(const void* data) {
         std::size_t size;
@@ -40,7 +40,7 @@ cdef extern from *:
         if (end > begin && madvise((void*)begin, end - begin, MADV_FREE) == 0) {
             std::memcpy(data, &size, sizeof(size));
             void* other = viterbi_sampling_kept.exchange(data);
-            if (other != NULL && viterbi_sampling_kept_size(other) > size)
+            if (other != nullptr && viterbi_sampling_kept_size(other) > size)
                 other = viterbi_sampling_kept.exchange(other);
             data = other;
         }
@@ -48,17 +48,17 @@ cdef extern from *:
         std::free(data);
     }
 
-    // The block that is kept if it has `wanted` bytes, but not many times as many; otherwise NULL.
+    // The block that is kept if it has `wanted` bytes, but not many times as many; otherwise a null.
     static void* viterbi_sampling_reuse(std::size_t wanted, std::size_t* size) {
-        void* data = viterbi_sampling_kept.exchange(NULL);
-        if (data != NULL) {
+        void* data = viterbi_sampling_kept.exchange(nullptr);
+        if (data != nullptr) {
             *size = viterbi_sampling_kept_size(data);
             if (wanted <= *size && *size / 8 <= wanted)
                 return data;
             data = viterbi_sampling_kept.exchange(data);
             std::free(data);    // what another thread has kept meanwhile
         }
-        return NULL;
+        return nullptr;
     }
     """
     void keep "viterbi_sampling_keep"(void* data, size_t size) noexcept nogil
