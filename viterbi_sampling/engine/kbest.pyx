@@ -164,6 +164,8 @@ cdef bint find_changes(BestPaths* paths, size_t rank) noexcept nogil:
 
 cdef bint add_best(const Parts* parts, int32_t first, int32_t until, Ints* tokens) noexcept nogil:
     """Add tokens[first:until] of the best path. False without memory."""
+    if first == until:          # also where there is no text, and no memory for tokens
+        return True
     if not reserve_ints(tokens, tokens.size + until - first):
         return False
     memcpy(tokens.data + tokens.size, parts.tokens.data + first, (until - first) * sizeof(int32_t))
