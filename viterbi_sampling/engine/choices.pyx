@@ -246,6 +246,46 @@ cdef void find_paths(const Lattice* lattice, const Weights* weights, const Cell*
     paths.thresholds[paths.count - 1] = 1.0
 
 
+cdef void choose_path(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous, int count,
+                      double* shares, Stream* stream) noexcept nogil:
+    """Follow the choices as find_paths does, up to the path into whose bracket the uniform falls."""
+    cdef int32_t chosen[MOST_EDGES + 1]     # the edges from the end of the part on
+    cdef double left[MOST_EDGES + 1]        # what is left of the whole before each of them
+    cdef int32_t depth = 0, k
+    cdef int seen = 0
+    cdef double share, total = 0, uniform = stream_next(stream) if count > 1 else 0.0
+    cdef const Edge* edge
+    cdef Cell* cell
+    for k in range(<int32_t>lattice.count):
+        edge = &lattice.edges[k]
+        cell = &cells[edge.end - lattice.cut]
+        shares[k] = through(&cells[edge.start - lattice.cut], cell, weights, edge.token) / cell.value
+    left[0] = 1
+    chosen[0] = cells[lattice.at - lattice.cut].token
+    while True:
+        if chosen[depth] < 0:
+            # All edges of this position are done.
+            depth -= 1
+            chosen[depth] = previous[chosen[depth]]
+            continue
+        edge = &lattice.edges[chosen[depth]]
+        share = left[depth] * shares[chosen[depth]]
+        if edge.start > lattice.cut:
+            depth += 1
+            left[depth] = share
+            chosen[depth] = cells[edge.start - lattice.cut].token
+            continue
+        seen += 1
+        total += share
+        if seen == count or uniform < total:
+            break
+        chosen[depth] = previous[chosen[depth]]
+    for k in range(depth + 1):
+        edge = &lattice.edges[chosen[k]]
+        cells[edge.end - lattice.cut].start = edge.start
+        cells[edge.end - lattice.cut].token = edge.token
+
+
 cdef void sigmoid_choices(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, Cell* cells,
                           Stream* stream) noexcept nogil:
     """The original, biased Viterbi Sampling: each candidate for an end replaces the kept one by a coin of its own.

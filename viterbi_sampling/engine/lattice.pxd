@@ -47,6 +47,7 @@ cdef struct Lattice:
     size_t found                # from `edges` on so many
     int32_t matched             # all that start before are found
     Block block
+    const double* values        # what will be read of each token, asked for when its edge is found; or NULL
     Bytes reached               # one flag a position from the cut on: some path leads here. Not of a complete vocabulary
 
 # The lattice of text[begin:end], where `begin` and `end` are cuts.

@@ -25,6 +25,7 @@ cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t begin, in
     lattice.at = begin
     lattice.frontier = begin
     lattice.matched = begin
+    lattice.values = NULL
     lattice.count = lattice.found = 0
     lattice_clear(lattice, True)
 
@@ -78,7 +79,7 @@ cdef bint lattice_match(Lattice* lattice, const Vocabulary* vocabulary) noexcept
         return False
     if not reserve_edges(lattice, lattice.found + block.count):
         return False
-    place_edges(block, lattice.edges + lattice.found)
+    place_edges(block, lattice.edges + lattice.found, lattice.values)
     lattice.found += block.count
     lattice.matched += block.positions
     return True

@@ -40,5 +40,6 @@ cdef struct Block:
 cdef bint find_matches(const Step* steps, uint32_t root, const uint8_t* text, int32_t begin, int32_t size,
                        Block* block) noexcept nogil
 
-# Write the edges of a block, by start and then by length, both rising, to `edges`, which has room for all.
-cdef void place_edges(Block* block, Edge* edges) noexcept nogil
+# Write the edges of a block, by start and then by length, both rising, to `edges`, which has room for all, and ask for
+# the values of their tokens, unless these are NULL.
+cdef void place_edges(Block* block, Edge* edges, const double* values) noexcept nogil

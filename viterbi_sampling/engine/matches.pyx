@@ -127,7 +127,7 @@ cdef bint find_matches(const Step* steps, uint32_t root, const uint8_t* text, in
     return True
 
 
-cdef void place_edges(Block* block, Edge* edges) noexcept nogil:
+cdef void place_edges(Block* block, Edge* edges, const double* values) noexcept nogil:
     cdef int32_t total = 0, count, k
     cdef size_t i
     cdef Match match
@@ -143,3 +143,5 @@ cdef void place_edges(Block* block, Edge* edges) noexcept nogil:
         edge.start = block.begin + match.at
         edge.end = edge.start + match.length
         edge.token = match.token
+        if values != NULL:
+            prefetch(&values[match.token])

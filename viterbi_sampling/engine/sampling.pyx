@@ -10,8 +10,8 @@ from libc.string cimport memcpy
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Sum, add, reserve_ints
 from viterbi_sampling.engine.choices cimport (
-    FFBS, MOST_EDGES, MOST_PATHS, PERFECT, VITERBI_SAMPLING, Algorithm, Paths, Weights, add_scores, backward, count_paths,
-    find_paths, forward, log_sum, next_edges, perfect_choices, perfect_thresholds, sigmoid_choices,
+    FFBS, MOST_EDGES, MOST_PATHS, PERFECT, VITERBI_SAMPLING, Algorithm, Weights, add_scores, backward, choose_path,
+    count_paths, forward, log_sum, next_edges, perfect_choices, perfect_thresholds, sigmoid_choices,
 )
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_start
@@ -51,25 +51,6 @@ cdef int read_back(const Lattice* lattice, const Vocabulary* vocabulary, double 
     return OK
 
 
-cdef void follow_at_once(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil:
-    """One of the few paths over a part, left in the cells."""
-    cdef Paths paths
-    cdef int chosen = 0
-    cdef int32_t i
-    cdef double uniform
-    cdef const Edge* edge
-    forward(lattice, weights, scratch.cells, scratch.previous.data)
-    find_paths(lattice, weights, scratch.cells, scratch.previous.data, &paths)
-    if paths.count > 1:
-        uniform = stream_next(stream)
-        while uniform >= paths.thresholds[chosen]:
-            chosen += 1
-    for i in range(paths.first[chosen], paths.first[chosen + 1]):
-        edge = &lattice.edges[paths.steps[i]]
-        scratch.cells[edge.end - lattice.cut].start = edge.start
-        scratch.cells[edge.end - lattice.cut].token = edge.token
-
-
 cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights,
                          const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t end, Stream* stream,
                          Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
@@ -79,6 +60,7 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
     cdef int status, done, count
     cdef bint whole = True      # no edge of the part is gone
     lattice_start(lattice, text, begin, end)
+    lattice.values = weights.values
     while lattice.at < end:
         status = next_edges(vocabulary, algorithm, scratch, &ready, lattice.count + EDGES_AT_ONCE)
         if status < 0:
@@ -95,7 +77,8 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
             if count == 0:
                 return NO_MEMORY
         if count <= max(1, vocabulary.at_once):
-            follow_at_once(lattice, weights, scratch, stream)
+            forward(lattice, weights, scratch.cells, scratch.previous.data)
+            choose_path(lattice, weights, scratch.cells, scratch.previous.data, count, scratch.thresholds.data, stream)
         elif algorithm == PERFECT and weights.exponents == NULL:
             perfect_sweep(lattice, weights, scratch, stream)
         elif algorithm == PERFECT:
@@ -256,7 +239,9 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
     """One random path over a text, word by word where the cache pays."""
     cdef int32_t at = 0, end
     cdef int status
-    cdef bint alone = vocabulary.directly or algorithm == VITERBI_SAMPLING      # of which nothing is kept
+    # Of Viterbi Sampling nothing is kept. A complete vocabulary is matched in less time than its words, which are long and
+    # have many paths, take to be kept and found again.
+    cdef bint alone = vocabulary.directly or algorithm == VITERBI_SAMPLING or vocabulary.steps != NULL
     while at < size:
         end = size if alone else skipped(known, cuts, text, size, at)
         if end > at:

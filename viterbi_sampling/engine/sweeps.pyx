@@ -64,6 +64,7 @@ cdef int best_sweep(const Vocabulary* vocabulary, const Spelling* spelling, cons
         return NO_MEMORY
     scratch.cells[0].value = total[0]
     lattice_start(lattice, text, begin, size)
+    lattice.values = scores
     while lattice.matched < size:
         if scratch.cancelled[0]:
             return CANCELLED
