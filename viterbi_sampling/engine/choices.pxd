@@ -43,10 +43,10 @@ cdef int count_paths(const Lattice* lattice, Ints* counts) noexcept nogil
 cdef void find_paths(const Lattice* lattice, const Weights* weights, const Cell* cells, const int32_t* previous,
                      Paths* paths) noexcept nogil
 
-# One of the `count` paths over such a part by one uniform, or none where there is one path: that which find_paths would
-# tell, left in the cells. `shares` has room for one number an edge.
+# That one of the `count` paths over such a part into whose bracket a uniform falls, as find_paths tells; left in the cells.
+# `shares` has room for one number an edge.
 cdef void choose_path(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous, int count,
-                      double* shares, Stream* stream) noexcept nogil
+                      double* shares, double uniform) noexcept nogil
 
 # Forward sums; `previous` links the edges of each end, the token of a cell is the number of the last of them.
 cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous) noexcept nogil

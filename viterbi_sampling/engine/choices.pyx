@@ -247,13 +247,13 @@ cdef void find_paths(const Lattice* lattice, const Weights* weights, const Cell*
 
 
 cdef void choose_path(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous, int count,
-                      double* shares, Stream* stream) noexcept nogil:
+                      double* shares, double uniform) noexcept nogil:
     """Follow the choices as find_paths does, up to the path into whose bracket the uniform falls."""
     cdef int32_t chosen[MOST_EDGES + 1]     # the edges from the end of the part on
     cdef double left[MOST_EDGES + 1]        # what is left of the whole before each of them
     cdef int32_t depth = 0, k
     cdef int seen = 0
-    cdef double share, total = 0, uniform = stream_next(stream) if count > 1 else 0.0
+    cdef double share, total = 0
     cdef const Edge* edge
     cdef Cell* cell
     for k in range(<int32_t>lattice.count):
@@ -334,8 +334,9 @@ cdef int next_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* 
         cells[0].value = 0.0 if algorithm == VITERBI_SAMPLING else 1.0
         cells[0].exponent = 0
     for i in range(ready[0] + 1, lattice.frontier + 1):
-        cells[i - lattice.cut].start = -1
+        cells[i - lattice.cut].start = cells[i - lattice.cut].token = -1
         cells[i - lattice.cut].value = 0.0
+        cells[i - lattice.cut].exponent = 0
     ready[0] = lattice.frontier
     if algorithm != VITERBI_SAMPLING and (lattice.count >= 0x7FFFFFFF or not reserve_ints(&scratch.previous, lattice.count)):
         return NO_MEMORY

@@ -20,7 +20,7 @@ from viterbi_sampling.engine.records cimport (
 )
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
-from viterbi_sampling.engine.sweeps cimport perfect_sweep
+from viterbi_sampling.engine.sweeps cimport DRAWN, draw_few, perfect_sweep
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.words cimport (
     LOOKED, MAX_WORD, MOST_AHEAD, Ahead, Slot, Table, find_ahead, look_ahead, prefetch, record_of, skipped, tokens_in,
@@ -73,12 +73,18 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
         # Where all positions are on a path, each edge that its end could do without is another path.
         if (status == OK and whole and lattice.count <= MOST_EDGES and algorithm != VITERBI_SAMPLING
                 and not (vocabulary.steps != NULL and lattice.count >= lattice.at - lattice.cut + <size_t>MOST_PATHS)):
-            count = count_paths(lattice, &scratch.path)
+            if vocabulary.steps != NULL and vocabulary.at_once == MOST_PATHS and weights.exponents == NULL:
+                count = draw_few(lattice, weights, scratch, stream)
+            else:
+                count = count_paths(lattice, &scratch.path)
             if count == 0:
                 return NO_MEMORY
-        if count <= max(1, vocabulary.at_once):
+        if count == DRAWN:
+            pass
+        elif count <= max(1, vocabulary.at_once):
             forward(lattice, weights, scratch.cells, scratch.previous.data)
-            choose_path(lattice, weights, scratch.cells, scratch.previous.data, count, scratch.thresholds.data, stream)
+            choose_path(lattice, weights, scratch.cells, scratch.previous.data, count, scratch.thresholds.data,
+                        stream_next(stream) if count > 1 else 0.0)
         elif algorithm == PERFECT and weights.exponents == NULL:
             perfect_sweep(lattice, weights, scratch, stream)
         elif algorithm == PERFECT:

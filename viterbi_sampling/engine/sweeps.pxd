@@ -15,3 +15,10 @@ cdef int best_sweep(const Vocabulary* vocabulary, const Spelling* spelling, cons
 
 # perfect_thresholds and perfect_choices in one, where no weight has an exponent.
 cdef void perfect_sweep(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil
+
+cdef enum:
+    DRAWN = -1
+
+# Where a part of at most MOST_EDGES edges has at most MOST_PATHS paths and no weight an exponent, choose one of them by one
+# uniform (DRAWN), as choose_path; elsewhere the number of paths, and nothing is done. 0 without memory.
+cdef int draw_few(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil

@@ -7,14 +7,14 @@ selected. The sums and the choices are those of viterbi.pyx and choices.pyx, to 
 
 from libc.math cimport INFINITY, fabs, frexp, ldexp
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memmove
+from libc.string cimport memmove, memset
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK
-from viterbi_sampling.engine.choices cimport Weights, reservoir
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, reserve_ints
+from viterbi_sampling.engine.choices cimport MOST_EDGES, MOST_PATHS, Weights, choose_path, reservoir
 from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary, lattice_match, lattice_start
 from viterbi_sampling.engine.matches cimport Edge
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step, reserve_cells
-from viterbi_sampling.engine.stream cimport Stream, stream_fill
+from viterbi_sampling.engine.stream cimport Stream, stream_fill, stream_next
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
 
 cdef enum:
@@ -25,6 +25,7 @@ cdef double SMALL = 6.223015277861142e-61       # 2^-200
 cdef double VERY_LARGE = 2.582249878086909e120  # 2^400
 cdef double VERY_SMALL = 3.872591914849318e-121 # 2^-400
 cdef double CLOSE = 8.881784197001252e-16       # 2^-50
+cdef double APART = 9.094947017729282e-13       # 2^-40
 cdef double UNIT = 1.1102230246251565e-16       # 2^-53
 
 
@@ -167,3 +168,87 @@ cdef void perfect_sweep(const Lattice* lattice, const Weights* weights, Scratch*
             to.token = select(mask, edge.token, to.token)
             k += 1
         stream.at += <int>used
+
+
+# -- few paths ---------------------------------------------------------------------------------------
+
+cdef void forget_sums(const Lattice* lattice, Cell* cells) noexcept nogil:
+    """Make the cells behind the first ready again."""
+    cdef int32_t i
+    for i in range(1, lattice.frontier - lattice.cut + 1):
+        cells[i].start = cells[i].token = -1
+        cells[i].value = 0.0
+
+
+cdef bint walk_back(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous,
+                    double uniform) noexcept nogil:
+    """Choose a path from its end, edge by edge, where it is clear on which side of each border the uniform lies.
+
+    The paths that go on from an edge lie side by side in the order of choose_path, and their shares sum up to that of the
+    edge. Both sums err by less than 2^-43: at most 64 shares, each the product of at most 254 numbers. Nothing is
+    set by a walk that is given up.
+    """
+    cdef int32_t position = lattice.at, k, depth = 0, i
+    cdef double left = 1.0, total = 0.0, share, border
+    cdef const Edge* edge
+    cdef int32_t chosen[MOST_EDGES + 1]
+    while position > lattice.cut:
+        k = cells[position - lattice.cut].token
+        while True:
+            if k < 0:
+                return False
+            edge = &lattice.edges[k]
+            share = left * (cells[edge.start - lattice.cut].value * weights.values[edge.token]
+                            / cells[position - lattice.cut].value)
+            border = total + share
+            if uniform < border - APART:
+                break
+            if uniform <= border + APART:
+                return False
+            total = border
+            k = previous[k]
+        chosen[depth] = k
+        depth += 1
+        left = share
+        position = edge.start
+    for i in range(depth):
+        edge = &lattice.edges[chosen[i]]
+        cells[edge.end - lattice.cut].start = edge.start
+        cells[edge.end - lattice.cut].token = edge.token
+    return True
+
+
+cdef int draw_few(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil:
+    cdef Cell* cells = scratch.cells
+    cdef int32_t* previous = scratch.previous.data
+    cdef int32_t* paths
+    cdef Cell* from_
+    cdef Cell* to
+    cdef const Edge* edge
+    cdef int32_t size = lattice.at - lattice.cut, count, k
+    cdef double uniform
+    cdef bint moderate = True
+    if not reserve_ints(&scratch.path, size + 1):
+        return 0
+    paths = scratch.path.data
+    memset(paths, 0, (size + 1) * sizeof(int32_t))
+    paths[0] = 1
+    for k in range(<int32_t>lattice.count):
+        edge = &lattice.edges[k]
+        from_ = &cells[edge.start - lattice.cut]
+        to = &cells[edge.end - lattice.cut]
+        moderate = moderate & (SMALL <= from_.value) & (from_.value <= LARGE)
+        to.value += from_.value * weights.values[edge.token]
+        previous[k] = to.token
+        to.token = k
+        to.start = 0
+        count = paths[edge.end - lattice.cut] + paths[edge.start - lattice.cut]
+        paths[edge.end - lattice.cut] = min(count, MOST_PATHS + 1)
+    count = paths[size]
+    if count > MOST_PATHS or not moderate:
+        forget_sums(lattice, cells)
+        return count
+    uniform = stream_next(stream) if count > 1 else 0.0
+    if count == 1 or not walk_back(lattice, weights, cells, previous, uniform):
+        choose_path(lattice, weights, cells, previous, count, scratch.thresholds.data, uniform)
+    return DRAWN
