@@ -78,21 +78,31 @@ cdef class Steps:
 
 cdef bint find_matches(const Step* steps, uint32_t root, const uint8_t* text, int32_t begin, int32_t size,
                        Block* block) noexcept nogil:
-    cdef int32_t positions = min(<int32_t>BLOCK, size - begin), active, going, length = 0, k, at, matches
+    cdef int32_t positions = min(<int32_t>BLOCK, size - begin), active, going, length = 1, k, at, matches
     cdef uint32_t base, byte
     cdef Step reached
     cdef bint goes_on
-    cdef size_t count = 0
+    cdef size_t count = positions
     cdef Match* match
+    if count > block.capacity and not reserve(&block.found, &block.capacity, count, sizeof(Match)):
+        return False
     block.begin = begin
     block.positions = positions
-    for k in range(positions):
-        block.first[k] = 0
-        block.active[k] = k
-        block.bases[k] = root
-    active = positions
     text += begin
     size -= begin
+    # In the first round all go on, and all match.
+    for k in range(positions):
+        reached = steps[root ^ text[k]]
+        base = reached.base >> 8
+        prefetch(&steps[base ^ text[k + 1]])
+        block.first[k] = 1
+        block.active[k] = k
+        block.bases[k] = base
+        match = &block.found[k]
+        match.token = reached.token
+        match.at = <uint16_t>k
+        match.length = 1
+    active = positions
     while True:
         # Positions rise, so that those too near to the end are the last ones.
         while active and block.active[active - 1] + length >= size:
