@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import json
 import random
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 import tokenizers
-from test_huggingface import added, check
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from test_huggingface import added, check, small
 
 from viterbi_sampling import ModelError, Tokenizer
 from viterbi_sampling.formats.charsmap import charsmap_of
-from viterbi_sampling.steps import characters
+from viterbi_sampling.steps import characters, library
 from viterbi_sampling.steps.preparation import Preparation
 
 LETTERS = [
@@ -122,6 +125,9 @@ def normalizers() -> list[dict[str, Any]]:
         {"Regex": r"\A "},
         {"Regex": r" \z"},
         {"Regex": r"ab\z"},
+        {"Regex": r"\w+(?= )"},
+        {"Regex": r"(?i)B|[^\w\s]"},
+        {"Regex": r"(?<=a)."},
     ]
     contents = ["\u2581", " ", "", '"', "xy"]
     return [
@@ -148,6 +154,15 @@ def pre_tokenizers() -> list[dict[str, Any] | None]:
         {"type": "Digits", "individual_digits": True},
         {"type": "Punctuation", "behavior": "Isolated"},
         {"type": "Split", "pattern": {"String": "a"}, "behavior": "MergedWithNext", "invert": False},
+        {"type": "Punctuation", "behavior": "Contiguous"},
+        {"type": "Digits", "individual_digits": False},
+        {"type": "FixedLength", "length": 3},
+        *(
+            {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": invert}
+            for pattern in (r"\s+", "[ab]+|-")
+            for behavior in ("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")
+            for invert in (True, False)
+        ),
         {"type": "UnicodeScripts"},
         {"type": "CharDelimiterSplit", "delimiter": "-"},
         {"type": "BertPreTokenizer"},
@@ -186,6 +201,24 @@ DECODERS: list[dict[str, Any] | None] = [
         ],
     },
     {"type": "WordPiece", "prefix": "##", "cleanup": True},
+    {"type": "BPEDecoder", "suffix": "a"},
+    {"type": "CTC", "pad_token": "a", "word_delimiter_token": "\u2581", "cleanup": True},
+    {"type": "Fuse"},
+    {
+        "type": "Sequence",
+        "decoders": [
+            {"type": "Replace", "pattern": {"Regex": "[ab]+"}, "content": "x"},
+            {"type": "Strip", "content": "x", "start": 1, "stop": 0},
+        ],
+    },
+    {
+        "type": "Sequence",
+        "decoders": [
+            {"type": "Replace", "pattern": {"Regex": r"(?<=a)b|\u2581$"}, "content": "-"},
+            {"type": "Fuse"},
+            {"type": "WordPiece", "prefix": "-", "cleanup": True},
+        ],
+    },
 ]
 
 
@@ -256,6 +289,46 @@ def test_random_pipelines_give_what_tokenizers_gives(seed: int) -> None:
             raise
         return
     check(content, texts(draw, 40))
+
+
+@settings(max_examples=150)
+@given(st.integers(0, 2**32), st.lists(st.text(st.sampled_from("".join(LETTERS)), max_size=30) | st.text(), max_size=8))
+def test_generated_texts_give_what_tokenizers_gives(seed: int, generated: list[str]) -> None:
+    content = pipeline(random.Random(seed))
+    try:
+        Tokenizer.from_bytes(content.encode("utf-8"))
+    except ModelError as error:
+        assume("puts text where nothing is" not in str(error))
+        raise
+    check(content, generated)
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"pre_tokenizer": {"type": "Whitespace"}}, "the pre-tokenizer Whitespace needs the tokenizers library"),
+        (
+            {"normalizer": {"type": "Replace", "pattern": {"Regex": "(?<=x)y"}, "content": ""}},
+            r"the regular expression '\(\?<=x\)y' needs the tokenizers library: pip install tokenizers",
+        ),
+        (
+            {"decoder": {"type": "WordPiece", "prefix": "#", "cleanup": True}},
+            "the decoder WordPiece needs the token",
+        ),
+        (
+            {"decoder": {"type": "Replace", "pattern": {"Regex": "(?<=z)y"}, "content": ""}},
+            r"the regular expression '\(\?<=z\)y' needs the tokenizers library",
+        ),
+        ({"added_tokens": [added(6, "<x>", single_word=True)]}, "an added token with single_word needs the tokenizers"),
+    ],
+)
+def test_a_rare_step_without_the_library_is_an_error(
+    parts: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    library._step_of_library.cache_clear()
+    with pytest.raises(ModelError, match=message):
+        Tokenizer.from_bytes(small(**parts).encode("utf-8"))
 
 
 @pytest.mark.parametrize("seed", range(150))

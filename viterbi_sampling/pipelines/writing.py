@@ -239,7 +239,9 @@ class ColumnWriter(Writer):
     there are several, become one in the end.
     """
 
-    def __init__(self, folder: Path, name: str, state: dict[str, Any] | None, compression: str | None, schema: Any) -> None:
+    def __init__(
+        self, folder: Path, name: str, state: dict[str, Any] | None, compression: str | None, schema: Any
+    ) -> None:
         """`compression`: of a Parquet file, None for an Arrow file. `schema` is that of a file without rows; the first
         batch tells that of others."""
         self.folder, self.name, self.compression, self.schema = folder, Path(name), compression, schema

@@ -38,15 +38,23 @@ def library_matches(pattern: str, text: str) -> list[tuple[int, int]]:
     return [span for _, span in isolated.pre_tokenize_str(text) if span not in kept]
 
 
-@lru_cache(maxsize=64)
 def library_pre_tokenizer(step: Handed) -> Any:
-    tokenizers = library(f"the pre-tokenizer {step.kind}")
+    return _step_of_library("pre_tokenizer", step)
+
+
+def library_decoder(step: Handed) -> Any:
+    return _step_of_library("decoder", step)
+
+
+@lru_cache(maxsize=64)
+def _step_of_library(field: str, step: Handed) -> Any:
+    """The library's object for the step that stands in `field` of a file."""
+    tokenizers = library(f"the {field.replace('_', '-')} {step.kind}")
     try:
-        return tokenizers.Tokenizer.from_str(
-            '{"pre_tokenizer":' + step.json + ',"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0.0]]}}'
-        ).pre_tokenizer
+        model = '{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0.0]]}'
+        return getattr(tokenizers.Tokenizer.from_str(f'{{"{field}":{step.json},"model":{model}}}'), field)
     except Exception as error:
-        raise ModelError(f"pre_tokenizer: {step.kind} cannot be used: {error}") from None
+        raise ModelError(f"{field}: {step.kind} cannot be used: {error}") from None
 
 
 def check_handed(pipeline: Pipeline) -> None:
@@ -59,14 +67,3 @@ def check_handed(pipeline: Pipeline) -> None:
             _library_splitters(step.pattern)
     if any(token.single_word for token in pipeline.added):
         library("an added token with single_word")
-
-
-@lru_cache(maxsize=64)
-def library_decoder(step: Handed) -> Any:
-    tokenizers = library(f"the decoder {step.kind}")
-    try:
-        return tokenizers.Tokenizer.from_str(
-            '{"decoder":' + step.json + ',"model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0.0]]}}'
-        ).decoder
-    except Exception as error:
-        raise ModelError(f"decoder: {step.kind} cannot be used: {error}") from None
