@@ -34,7 +34,6 @@ cdef class Worker:
     cdef Workspace space
     cdef Task task
     cdef Job* job
-    cdef bint finished
     cdef Py_ssize_t first       # the texts it does: first, ..., last - 1
     cdef Py_ssize_t last
     cdef int64_t* sizes         # receives the number of tokens of each path
@@ -52,7 +51,9 @@ cdef class Worker:
     cdef Tokens spanned         # of a row with unknown tokens
     cdef int status
     cdef Py_ssize_t failed_row
+    cdef list shares            # of the first text, where it is divided among threads
     cdef int run(self) noexcept nogil
+    cdef int end_first(self) noexcept nogil
     cdef int run_text(self, Py_ssize_t row) noexcept nogil
     cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil
     cdef int keep_unknown(self, Py_ssize_t row, Py_ssize_t draw, size_t first) noexcept nogil

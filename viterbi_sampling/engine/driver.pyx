@@ -5,9 +5,6 @@ several threads each takes a run of consecutive rows, of about the same number o
 are joined at the end. A thread lives inside one call.
 """
 
-import threading
-import time
-
 from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
@@ -16,6 +13,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from viterbi_sampling.engine.arrays cimport array_from, list_from
+from viterbi_sampling.engine.beside import run_beside
 from viterbi_sampling.engine.buffer cimport (
     CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, reserve_bytes, reserve_ints,
 )
@@ -23,8 +21,9 @@ from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITE
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path, weigh_paths
-from viterbi_sampling.engine.lattice cimport Vocabulary
+from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary
 from viterbi_sampling.engine.normalizer cimport Rules, normalize
+from viterbi_sampling.engine.divided cimport Share, shares_of
 from viterbi_sampling.engine.rows cimport NULL_TEXT, Rows, raise_for_status
 from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
@@ -91,7 +90,11 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
     offsets = np.zeros(rows.count * draws + 1, np.int64)
     bounds = offsets
     task.owners += (offsets, log_probs)
-    num_threads = <int>max(1, min(<int64_t>num_threads, rows.total * draws // BYTES_A_THREAD, rows.count))
+    num_threads = <int>max(1, min(<int64_t>num_threads, rows.total * draws // BYTES_A_THREAD))
+    cdef bint divided = (num_threads > 1 and rows.count == draws == 1 and algorithm == "viterbi" and unknown is None
+                          and encoder.single_precision and encoder.vocabulary.restart == NEVER)
+    cdef int share_count = num_threads
+    num_threads = <int>min(<int64_t>num_threads, rows.count)
     workers = []
     share = rows.total // num_threads + 1
     i = 0
@@ -109,10 +112,12 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
             i += 1
         worker.last = i
         workers.append(worker)
-    if num_threads == 1 and rows.total * draws < BYTES_UNWATCHED:
+    if divided:
+        run_divided(workers[0], share_count)
+    elif num_threads == 1 and rows.total * draws < BYTES_UNWATCHED:
         workers[0].work()
     else:
-        run_beside(workers, task)
+        run_beside([worker.work for worker in workers], task)
     for worker in workers:
         encoder.give_back(key, worker.space)
     for worker in workers:
@@ -180,27 +185,6 @@ cdef class Task:
         self.job.cancelled = 1
 
 
-def run_beside(workers, task):
-    """Run each worker in a thread of its own; an exception here, such as Ctrl-C, stops them first."""
-    threads = [threading.Thread(target=worker.work) for worker in workers]
-    started = []
-    try:
-        for thread, worker in zip(threads, workers):
-            thread.start()
-            started.append(worker)
-        for thread in threads:
-            thread.join()
-    except BaseException:
-        task.cancel()
-        # An interrupted join can take a running thread for a dead one, so the workers are asked.
-        while not all(worker.has_finished() for worker in started):
-            try:
-                time.sleep(0.001)
-            except KeyboardInterrupt:
-                continue
-        raise
-
-
 def join(workers, bint with_spans):
     """(ids, spans or None) of all workers, in their order. The first worker's memory grows to hold those of the others."""
     cdef Worker worker = workers[0]
@@ -229,6 +213,26 @@ cdef void extend(Ints* to, Ints* numbers) noexcept nogil:
         to.size += numbers.size
     free(numbers.data)
     memset(numbers, 0, sizeof(Ints))
+
+
+def run_divided(Worker worker, int count):
+    """Do the one text of a worker in shares, each in a thread of its own."""
+    cdef Share share
+    cdef Encoder encoder = worker.encoder
+    cdef tuple key = key_of("viterbi", 0.0)
+    run_beside([worker.normalize_first], worker.task)
+    if worker.status != OK:
+        return
+    worker.shares = shares_of(encoder, worker.space.normalized.data, <int32_t>worker.space.normalized.size, count)
+    for share in worker.shares:
+        share.space = encoder.borrow(key) if share.begin else worker.space
+        share.space.scratch.cancelled = &worker.job.cancelled
+        share.tokens.with_spans = worker.tokens.with_spans
+        share.prefix_id = worker.job.prefix_id
+    run_beside([share.work for share in worker.shares], worker.task)
+    run_beside([worker.settle_first], worker.task)
+    for share in worker.shares[1:]:
+        encoder.give_back(key, share.space)
 
 
 cdef int decide(const Job* job, const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling,
@@ -311,11 +315,39 @@ cdef class Worker:
         """Do the rows, without the interpreter lock."""
         with nogil:
             self.status = self.run()
-        self.finished = True
 
-    def has_finished(self):
-        """Whether the rows are done, or given up."""
-        return self.finished
+    def normalize_first(self):
+        """Normalize the first text, which is to be divided."""
+        with nogil:
+            self.status = TOO_LONG
+            if self.rows.sizes[0] <= MAX_TEXT:
+                self.status = normalize(&self.encoder.normalizer.rules, self.rows.data[0], self.rows.sizes[0],
+                                        &self.space.normalized, &self.origins if self.tokens.with_spans else NULL)
+
+    def settle_first(self):
+        """Put the shares of the first text together."""
+        cdef Share share, first = self.shares[0]
+        self.tokens = first.tokens
+        memset(&first.tokens, 0, sizeof(Tokens))
+        self.status = first.status
+        for share in self.shares[1:]:
+            if self.status == OK:
+                self.status = share.status
+            if self.status == OK:
+                with nogil:
+                    self.status = share.settle(&first.score, self.space, &self.tokens)
+        if self.status == OK:
+            with nogil:
+                self.status = self.end_first()
+
+    cdef int end_first(self) noexcept nogil:
+        cdef int32_t size = <int32_t>self.space.normalized.size
+        if self.job.suffix_id >= 0 and not add_token(&self.tokens, self.job.suffix_id, size, size):
+            return NO_MEMORY
+        self.sizes[0] = <int64_t>self.tokens.ids.size
+        if self.tokens.with_spans:
+            self.place(0, 0)
+        return OK
 
     def raise_for_status(self):
         """Raise what went wrong, if anything did."""

@@ -26,7 +26,8 @@ kept as `bound`, with one addition a word, and compared with the limit. The roun
 the bound stay below (1 + 2u)^n for n additions, less than 1 % for n up to 2^16 and the tokens of the
 words that are looked at at once; the limits are 1 % lower for it. Where the true S is needed, the scores
 of the tokens since it was known last are added, in the order of the text: that is done after 2^16
-tokens anyway, and all in all adds each score once.
+tokens anyway, and all in all adds each score once. Against the true S the 1 % need not be left: that
+matters just before each rebase, where else one word in sixty would be decided plainly.
 """
 
 from libc.math cimport fabs
@@ -48,17 +49,6 @@ from viterbi_sampling.engine.words cimport (
 
 cdef enum:
     MOST_SINCE = 1 << 16        # tokens since the true score was known
-
-cdef struct Record:             # of a word that has no place in its slot; then its tokens
-    float limit
-    float total                 # of |score|, rounded up
-    int32_t count
-    bint has_unknown
-
-cdef struct Score:              # the score of the path so far
-    double value                # in the given precision, as it was ...
-    size_t known                # ... when there were so many tokens
-    float bound                 # on its magnitude now, but for 1 %
 
 cdef double REBASE = 100000.0
 cdef double UNREACHED = -1e300
@@ -242,12 +232,6 @@ cdef inline uint32_t bits_of(float x) noexcept nogil:
     return bits
 
 
-cdef inline float float_of(uint32_t bits) noexcept nogil:
-    cdef float x
-    memcpy(&x, &bits, 4)
-    return x
-
-
 cdef inline uint32_t link_of(float limit, float total) noexcept nogil:
     """Both in 32 bits: the upper half of a float each, the limit rounded down, the total up."""
     return (bits_of(limit) & <uint32_t>0xFFFF0000U) | (bits_of(total) + 0xFFFF) >> 16
@@ -255,7 +239,6 @@ cdef inline uint32_t link_of(float limit, float total) noexcept nogil:
 
 cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint8_t* word, int32_t size, Table* known,
                  Slot* place, Pair* pairs) noexcept nogil:
-    """Keep the best path of a word of at most MAX_WORD bytes; its slot, or NULL where it is not kept."""
     cdef double greatest, gap, reach, limit, total = 0
     cdef int32_t position, positions = 0, count = 0, i
     cdef Slot* slot
@@ -306,7 +289,6 @@ cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint
 
 cdef void know(Score* score, const Vocabulary* vocabulary, bint single_precision, const int32_t* tokens,
                size_t count) noexcept nogil:
-    """Work out the score of the path after `count` tokens, of which those since it was known are no unknown ones."""
     cdef size_t i
     cdef float single = <float>score.value
     cdef double value = score.value
@@ -318,12 +300,6 @@ cdef void know(Score* score, const Vocabulary* vocabulary, bint single_precision
         for i in range(score.known, count):
             value = vocabulary.scores[tokens[i]] + value
     known_now(score, value, count)
-
-
-cdef inline void known_now(Score* score, double value, size_t count) noexcept nogil:
-    score.value = value
-    score.known = count
-    score.bound = <float>fabs(value)
 
 
 cdef inline bint begins_anew(const Vocabulary* vocabulary, const uint8_t* text, int32_t at) noexcept nogil:
@@ -382,6 +358,15 @@ cdef bint add_record(const Vocabulary* vocabulary, const Spelling* spelling, bin
     return True
 
 
+cdef inline bint holds(float limit, Score* score, const Vocabulary* vocabulary, bint single_precision,
+                       const Tokens* out) noexcept nogil:
+    """Whether a word with this limit can be taken; the true score is worked out where its bound does not tell."""
+    if score.bound < limit:
+        return True
+    know(score, vocabulary, single_precision, out.ids.data, out.ids.size)
+    return score.bound * <float>0.99 < limit
+
+
 cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling,
                        bint single_precision, const uint8_t* text, int32_t begin, int32_t* stop, Table* known, Score* score,
                        Scratch* scratch, Tokens* out) noexcept nogil:
@@ -410,7 +395,7 @@ cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const
                 if status != OK:
                     return status
             elif slot.tokens[0] >= 0:
-                if score.bound < float_of(slot.link & <uint32_t>0xFFFF0000U):
+                if holds(limit_of(slot), score, vocabulary, single_precision, out):
                     score.bound += float_of(slot.link << 16)
                     if out.with_spans:
                         if not add_tokens(out, spelling, vocabulary.lengths, text, at, slot.tokens, tokens_in(slot), False):
@@ -431,7 +416,7 @@ cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const
                         return status
             else:
                 record = <const Record*>record_of(known, slot)
-                if score.bound >= record.limit:
+                if not holds(record.limit, score, vocabulary, single_precision, out):
                     status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, score, scratch, out)
                     if status != OK:
                         return status
@@ -463,21 +448,27 @@ cdef int directly(const Vocabulary* vocabulary, const Spelling* spelling, bint s
     return OK
 
 
-cdef int viterbi(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling, bint single_precision,
-                 const uint8_t* text, int32_t size, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
-    """The best path over a text, word by word where the cache pays."""
-    cdef int32_t at = 0, end
+cdef int between(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling, bint single_precision,
+                 const uint8_t* text, int32_t begin, int32_t size, Table* known, Score* score, Scratch* scratch,
+                 Tokens* out) noexcept nogil:
+    cdef int32_t at = begin, end
     cdef int status
-    cdef Score score
-    known_now(&score, 0, out.ids.size)
     while at < size:
         end = size if vocabulary.directly else skipped(known, cuts, text, size, at)
         if end > at:
-            status = directly(vocabulary, spelling, single_precision, text, at, end, &score, scratch, out)
+            status = directly(vocabulary, spelling, single_precision, text, at, end, score, scratch, out)
         else:
             end = size
-            status = through_words(vocabulary, cuts, spelling, single_precision, text, at, &end, known, &score, scratch, out)
+            status = through_words(vocabulary, cuts, spelling, single_precision, text, at, &end, known, score, scratch, out)
         if status != OK:
             return status
         at = end
     return OK
+
+
+cdef int viterbi(const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling, bint single_precision,
+                 const uint8_t* text, int32_t size, Table* known, Scratch* scratch, Tokens* out) noexcept nogil:
+    """The best path over a text, word by word where the cache pays."""
+    cdef Score score
+    known_now(&score, 0, out.ids.size)
+    return between(vocabulary, cuts, spelling, single_precision, text, 0, size, known, &score, scratch, out)

@@ -1,0 +1,43 @@
+"""Threads that live inside one call, with the main thread watching for Ctrl-C."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+class Cancelled(Protocol):
+    """What is done, as far as it can be stopped."""
+
+    def cancel(self) -> None: ...
+
+
+def run_beside(calls: Sequence[Callable[[], object]], task: Cancelled) -> None:
+    """Make each call in a thread of its own; an exception here, such as Ctrl-C, stops them first."""
+    done = [False] * len(calls)
+
+    def make(i: int) -> None:
+        try:
+            calls[i]()
+        finally:
+            done[i] = True
+
+    threads = [threading.Thread(target=make, args=(i,)) for i in range(len(calls))]
+    started = 0
+    try:
+        for thread in threads:
+            thread.start()
+            started += 1
+        for thread in threads:
+            thread.join()
+    except BaseException:
+        task.cancel()
+        # An interrupted join can take a running thread for a dead one, so it is asked what is done.
+        while not all(done[:started]):
+            try:
+                time.sleep(0.001)
+            except KeyboardInterrupt:
+                continue
+        raise
