@@ -14,6 +14,7 @@ def piece_trie(
     offsets: npt.NDArray[np.int64],
     ids: npt.NDArray[np.int32],
     scores: npt.NDArray[np.float32],
+    distinct: bool = False,
 ) -> Trie: ...
 def spell_spaces(
     text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]

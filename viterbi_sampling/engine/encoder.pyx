@@ -30,11 +30,15 @@ cdef enum:
 RESTARTS = {"never": NEVER, "at_space": AT_SPACE, "after_newline": AFTER_NEWLINE, "at_marks": AT_MARKS}
 
 
-def piece_trie(const uint8_t[::1] text, const int64_t[::1] offsets, const int32_t[::1] ids, const float[::1] scores):
-    """The trie of the pieces `ids`; `scores` has one entry a piece of the whole vocabulary."""
+def piece_trie(const uint8_t[::1] text, const int64_t[::1] offsets, const int32_t[::1] ids, const float[::1] scores,
+               bint distinct=False):
+    """The trie of the pieces `ids`; `scores` has one entry a piece of the whole vocabulary.
+
+    `distinct`: no two nodes share a base, as the matches of a bytewise vocabulary need it.
+    """
     cdef Trie trie = Trie()
     if ids.shape[0]:
-        trie.build(&text[0], &offsets[0], &ids[0], &scores[0], ids.shape[0])
+        trie.build(&text[0], &offsets[0], &ids[0], &scores[0], ids.shape[0], distinct)
     else:
         trie.build(NULL, NULL, NULL, NULL, 0)
     return trie

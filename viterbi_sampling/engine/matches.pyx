@@ -36,7 +36,7 @@ cdef class Steps:
         cdef size_t size = trie.size, i
         cdef int byte
         cdef uint32_t node
-        cdef uint8_t* taken             # a flag a base: some node has it
+        cdef uint32_t* owners           # of each base the node that has it, plus 1; 0 for none
         cdef Step* steps
         for byte in range(LABELS):
             node = step(nodes, ROOT, <uint8_t>byte)
@@ -44,10 +44,10 @@ cdef class Steps:
                 return 0
         if size + LABELS > <size_t>MOST_SLOTS or longest > <int32_t>MOST_LENGTH:
             return 0
-        taken = <uint8_t*>calloc(size, 1)
+        owners = <uint32_t*>calloc(size, sizeof(uint32_t))
         steps = <Step*>malloc((size + LABELS) * sizeof(Step))
-        if not taken or not steps:
-            free(taken)
+        if not owners or not steps:
+            free(owners)
             free(steps)
             raise MemoryError()
         for i in range(size):
@@ -57,7 +57,11 @@ cdef class Steps:
         for i in range(1, size):
             if nodes[i].parent != <uint32_t>NO_PARENT:
                 node = nodes[i].parent
-                taken[nodes[node].base] = True
+                if owners[nodes[node].base] not in (0, node + 1):
+                    free(owners)
+                    free(steps)
+                    raise ValueError("two nodes of the trie share a base: it must be built to be distinct")
+                owners[nodes[node].base] = node + 1
                 steps[node].base = nodes[node].base << 8
         for i in range(size):
             if i and nodes[i].parent != <uint32_t>NO_PARENT:
@@ -65,13 +69,13 @@ cdef class Steps:
                 continue
             # In a block with a free slot a base is free, too: each that is taken has a child there.
             byte = 0
-            while taken[i ^ <size_t>byte]:
+            while owners[i ^ <size_t>byte]:
                 byte += 1
             steps[i].base |= <uint32_t>byte
         for byte in range(LABELS):
             steps[size + byte].base = <uint32_t>size << 8 | ((<uint32_t>byte ^ 1) & 0xFF)
             steps[size + byte].token = NO_PIECE
-        free(taken)
+        free(owners)
         self.steps = steps
         self.root = nodes[ROOT].base
         return 0

@@ -8,7 +8,7 @@ cdef enum:
     NO_PARENT = 0xFFFFFFFF
 
 cdef struct Node:           # 16 bytes: a step down touches one cache line
-    uint32_t base           # XOR the next byte: the index of the child. No two nodes with children have the same
+    uint32_t base           # XOR the next byte: the index of the child
     uint32_t parent         # the node whose child this is; NO_PARENT in free slots and the root
     int32_t piece           # the piece that ends here, or NO_PIECE
     float score             # its score in single precision
@@ -25,4 +25,4 @@ cdef class Trie:
     cdef size_t size        # a multiple of 256; every base ^ byte lies below it
 
     cdef int build(self, const uint8_t* text, const int64_t* offsets, const int32_t* ids, const float* scores,
-                   Py_ssize_t count) except -1
+                   Py_ssize_t count, bint distinct=*) except -1

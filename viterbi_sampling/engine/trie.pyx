@@ -23,7 +23,8 @@ cdef enum:
 cdef struct Builder:
     Node* nodes
     uint64_t* free              # one bit a slot
-    uint64_t* unused            # one bit a base that no node has
+    uint64_t* unused            # one bit a base that no node has; NULL where nodes may share one
+    bint distinct
     size_t size
     size_t capacity
     size_t lowest               # no slot of the words of `free` below is
@@ -57,17 +58,20 @@ cdef bint add_block(Builder* b) noexcept nogil:
         if grown == NULL:
             return False
         b.free = <uint64_t*>grown
-        grown = realloc(b.unused, b.capacity // 8)
-        if grown == NULL:
-            return False
-        b.unused = <uint64_t*>grown
+        if b.distinct:
+            grown = realloc(b.unused, b.capacity // 8)
+            if grown == NULL:
+                return False
+            b.unused = <uint64_t*>grown
     for i in range(b.size, b.size + BLOCK):
         b.nodes[i].base = 0
         b.nodes[i].parent = <uint32_t>NO_PARENT
         b.nodes[i].piece = NO_PIECE
         b.nodes[i].score = 0
     for i in range(b.size // 64, (b.size + BLOCK) // 64):
-        b.free[i] = b.unused[i] = ~<uint64_t>0
+        b.free[i] = ~<uint64_t>0
+        if b.distinct:
+            b.unused[i] = ~<uint64_t>0
     if b.size == 0:
         b.free[0] ^= 1          # the root
     b.size += BLOCK
@@ -94,9 +98,9 @@ cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noe
         while left and not found:
             base = (word << 6 | lowest(left)) ^ labels[0]
             left &= left - 1
-            found = is_set(b.unused, base)
-            if not found:
+            if b.distinct and not is_set(b.unused, base):
                 continue
+            found = True
             for i in range(1, count):
                 if not is_set(b.free, base ^ labels[i]):
                     found = False
@@ -107,7 +111,8 @@ cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noe
         if not add_block(b):
             return False
     b.nodes[node].base = <uint32_t>base
-    b.unused[base >> 6] ^= <uint64_t>1 << (base & 63)
+    if b.distinct:
+        b.unused[base >> 6] ^= <uint64_t>1 << (base & 63)
     for i in range(count):
         b.nodes[base ^ labels[i]].parent = node
         b.free[(base ^ labels[i]) >> 6] ^= <uint64_t>1 << ((base ^ labels[i]) & 63)
@@ -188,10 +193,11 @@ cdef class Trie:
         free(self.nodes)
 
     cdef int build(self, const uint8_t* text, const int64_t* offsets, const int32_t* ids, const float* scores,
-                   Py_ssize_t count) except -1:
+                   Py_ssize_t count, bint distinct=False) except -1:
         """Piece ids[k] is text[offsets[ids[k]]:offsets[ids[k] + 1]], without a zero byte, with score scores[ids[k]].
 
-        ModelError where two pieces are equal.
+        `distinct`: no two nodes with children have the same base, which takes longer to build. ModelError where two
+        pieces are equal.
         """
         cdef Builder b
         cdef Py_ssize_t k
@@ -199,6 +205,7 @@ cdef class Trie:
         cdef bint failed = False
         b.nodes = NULL
         b.free = b.unused = NULL
+        b.distinct = distinct
         b.size = b.capacity = b.lowest = 0
         b.text = text
         b.end = 0
