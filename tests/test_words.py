@@ -52,6 +52,32 @@ def test_words_kept_or_not(bundled: Tokenizer, sample_lines: list[str]) -> None:
         assert plain.sample_batch(lines, **options) == bundled.sample_batch(lines, **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("most", [0, 1 << 20, 3_000_000, 100 << 20])
+def test_limited_cache(bundled: Tokenizer, sample_lines: list[str], most: int) -> None:
+    """The limit is kept and changes no result."""
+    limited = Tokenizer.default()
+    limited.encode_batch(sample_lines)
+    limited.cache_bytes = most
+    assert limited.cache_bytes == most
+    lines = [*sample_lines, *(" ".join(words(1000, seed)) for seed in range(30))]
+    options = {"alpha": 0.3, "seed": 7}
+    for _ in range(2):
+        assert limited.encode_batch(lines, num_threads=1) == bundled.encode_batch(lines)
+        expected = bundled.sample_batch(lines, **options)  # type: ignore[arg-type]
+        assert limited.sample_batch(lines, num_threads=1, **options) == expected  # type: ignore[arg-type]
+    kept = [space.memory() for spaces in limited._encoder.shelf.values() for space in spaces]
+    assert len(kept) == 2
+    # Beside the words there is scratch, which no text of these makes large.
+    assert max(kept) < max(most, 1 << 20) + (1 << 21)
+
+
+@pytest.mark.parametrize("most", [-1, 1, (1 << 20) - 1])
+def test_a_cache_that_is_too_small(most: int) -> None:
+    tokenizer = Tokenizer.default()
+    with pytest.raises(ValueError, match=f"cache_bytes must be 0 or at least 1048576, got {most}"):
+        tokenizer.cache_bytes = most
+
+
 def test_more_words_than_the_cache_holds() -> None:
     """Half a million new words empty the table several times."""
     tokenizer, processor = both(train())

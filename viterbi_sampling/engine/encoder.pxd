@@ -23,8 +23,11 @@ cdef class Encoder:
     cdef readonly object lengths
     cdef const int32_t[::1] aliases
     cdef readonly int32_t pieces    # the number of the vocabulary's pieces
+    cdef readonly size_t cache_bytes    # of words a workspace
+    cdef size_t most_slots
     cdef readonly dict shelf    # workspaces that nobody has now: {(what they are for, alpha): [Workspace, ...]}
     cdef tuple last_key         # the key that was used last, and its list in `shelf`:
     cdef list last_shelved      # calls for one text after the other have the same key
+    cdef size_t record_bytes(self)
     cdef Workspace borrow(self, tuple key)
     cdef int give_back(self, tuple key, Workspace workspace) except -1

@@ -14,6 +14,7 @@ from viterbi_sampling.engine.matches cimport Steps
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.tokens cimport Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, Trie
+from viterbi_sampling.engine.words cimport Slot
 from viterbi_sampling.engine.workspace cimport Workspace
 
 from viterbi_sampling.engine.verbatim import Verbatim
@@ -21,8 +22,8 @@ from viterbi_sampling.engine.weights import edge_weights
 
 cdef enum:
     # The tables of words: at most 8 MB of slots and 32 MB of records each.
-    MOST_SLOTS = 1 << 18
-    MOST_BYTES = 1 << 25
+    CACHE_BYTES = 40 << 20      # of words a workspace: 8 MB of slots and 32 MB of records
+    LEAST_BYTES = 1 << 20
     SPACES_A_KEY = 64
     KEYS = 4
 
@@ -132,6 +133,7 @@ cdef class Encoder:
         self.vocabulary.unknown = NO_PIECE if unknown_score is None else self.pieces
         self.vocabulary.unknown_score = 0 if unknown_score is None else unknown_score
         self.vocabulary.at_once = MOST_PATHS
+        self.limit_cache(CACHE_BYTES)
         self.spelling.unknown = self.vocabulary.unknown
         self.spelling.unknown_id = unknown_id
         self.spelling.byte_fallback = byte_fallback
@@ -150,6 +152,18 @@ cdef class Encoder:
     def keep_words(self, bint wanted):
         """Whether words are kept from now on. The result is the same; for tests, and to measure what keeping them gains."""
         self.vocabulary.directly = not wanted
+
+    def limit_cache(self, size_t most):
+        """Keep at most so many bytes of words a workspace from now on, or no words for 0. The result is the same."""
+        if 0 < most < <size_t>LEAST_BYTES:
+            raise ValueError(f"cache_bytes must be 0 or at least {LEAST_BYTES}, got {most}")
+        self.cache_bytes = most
+        self.most_slots = LEAST_BYTES // 8 // sizeof(Slot)
+        while 2 * self.most_slots * sizeof(Slot) <= most // 5:
+            self.most_slots *= 2
+        self.keep_words(most > 0)
+        self.last_key = None
+        self.shelf = {}
 
     def normalize(self, const uint8_t[::1] text):
         """The normalized text as bytes, spaces as the model spells them."""
@@ -193,10 +207,15 @@ cdef class Encoder:
                 return shelved.pop()
             except IndexError:      # another thread was faster
                 pass
-        return Workspace(MOST_SLOTS, MOST_BYTES)
+        return Workspace(self.most_slots, self.record_bytes())
+
+    cdef size_t record_bytes(self):
+        return max(self.cache_bytes, <size_t>LEAST_BYTES) - self.most_slots * sizeof(Slot)
 
     cdef int give_back(self, tuple key, Workspace workspace) except -1:
         """Put a workspace on the shelf, which holds those of the keys that were used last."""
+        if workspace.table.most_slots != self.most_slots or workspace.table.most_bytes != self.record_bytes():
+            return 0    # it was lent before the limit changed
         workspace.trim()
         if key is self.last_key and len(self.last_shelved) < SPACES_A_KEY:
             self.last_shelved.append(workspace)

@@ -10,10 +10,10 @@ A table belongs to one thread at a time.
 """
 
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcpy, memset
 
-from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages, reserve_bytes
+from viterbi_sampling.engine.buffer cimport LARGE, Bytes, advise_large_pages, reserve_bytes
 
 cdef enum:
     FIRST_SLOTS = 1 << 12
@@ -89,6 +89,18 @@ cdef void grow(Table* table) noexcept nogil:
     free(memory)
 
 
+cdef bint take_whole(Bytes* arena, size_t bytes) noexcept nogil:
+    """Give the arena all that it may have, and no more; False without memory."""
+    cdef void* data = realloc(arena.data, bytes)
+    if data == NULL:
+        return False
+    arena.data = <uint8_t*>data
+    arena.capacity = bytes
+    if bytes >= LARGE:
+        advise_large_pages(data, bytes)
+    return True
+
+
 cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, size_t bytes) noexcept nogil:
     cdef size_t wanted
     if place == NULL:
@@ -107,8 +119,10 @@ cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, si
             empty(table)
             return NULL
         # Once it is not small, all at once: what is not used yet takes no memory.
-        if wanted + READ_BEYOND > table.arena.capacity and not reserve_bytes(
-                &table.arena, READ_BEYOND + (wanted if wanted < SMALL else table.most_bytes)):
+        if wanted < SMALL:
+            if not reserve_bytes(&table.arena, wanted + READ_BEYOND):
+                return NULL
+        elif wanted + READ_BEYOND > table.arena.capacity and not take_whole(&table.arena, table.most_bytes + READ_BEYOND):
             return NULL
         if size > SHORT_WORD:
             memcpy(table.arena.data + table.arena.size, word, size)
