@@ -183,8 +183,7 @@ def decoding(form: str) -> Batched:
         given = batch if form == "Batch" else ids
 
         def call(threads: int) -> object:
-            # One thread must do without the argument, which decode_batch may not have.
-            return tokenizer.decode_batch(given, num_threads=threads) if threads > 1 else tokenizer.decode_batch(given)
+            return tokenizer.decode_batch(given, num_threads=threads)
 
         return BatchWork(lines, call, lambda: peer.decode(ids, num_threads=1))
 

@@ -11,7 +11,7 @@ from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.buffer cimport OK, Bytes, Sum, add, reserve_bytes
 from viterbi_sampling.engine.choices cimport (
-    CERTAIN, MOST_EDGES, PERFECT, Algorithm, Paths, Weights, add_scores, backward_thresholds, count_paths, find_paths,
+    CERTAIN, MOST_EDGES, MOST_PATHS, PERFECT, Algorithm, Paths, Weights, add_scores, backward_thresholds, count_paths, find_paths,
     forward, log_sum, next_edges, perfect_thresholds,
 )
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_start
@@ -98,36 +98,44 @@ cdef void* append(Bytes* to, size_t bytes) noexcept nogil:
     return room
 
 
-cdef int32_t write_path(const Lesson* lesson, int path, int32_t* tokens) noexcept nogil:
-    """The tokens of a path over a word of which at most one part has several, `path` being one of those: their number."""
+cdef int32_t write_paths(const Lesson* lesson, int32_t* tokens, int32_t* first) noexcept nogil:
+    """The tokens of all paths over a word of which at most one part has several: their number. `first`: where each begins."""
     cdef int32_t last[MAX_WORD + 1]         # the edge to a position
-    cdef int32_t i, at = lesson.part_ends[lesson.parts - 1], count = 0
-    # Where a part has one path, one edge ends at each position; those of the chosen path are set over the others.
+    cdef int32_t i, k, edge, at, count, total = 0
+    cdef int path, paths = lesson.paths.count if lesson.choosing else 1
+    # Where a part has one path, one edge ends at each position; those of each path are set over the others.
     for i in range(<int32_t>lesson.edge_count):
         last[lesson.edges[i].end] = i
-    if lesson.choosing:
-        for i in range(lesson.paths.first[path], lesson.paths.first[path + 1]):
-            last[lesson.edges[lesson.before + lesson.paths.steps[i]].end] = lesson.before + lesson.paths.steps[i]
-    while at > 0:
-        tokens[count] = lesson.edges[last[at]].token
-        at = lesson.edges[last[at]].start
-        count += 1
-    for i in range(count // 2):
-        tokens[i], tokens[count - 1 - i] = tokens[count - 1 - i], tokens[i]
-    return count
+    for path in range(paths):
+        if lesson.choosing:
+            for i in range(lesson.paths.first[path], lesson.paths.first[path + 1]):
+                edge = lesson.before + lesson.paths.steps[i]
+                last[lesson.edges[edge].end] = edge
+        count = 0
+        at = lesson.part_ends[lesson.parts - 1]
+        while at > 0:
+            at = lesson.edges[last[at]].start
+            count += 1
+        first[path] = total
+        at = lesson.part_ends[lesson.parts - 1]
+        for k in range(total + count - 1, total - 1, -1):
+            tokens[k] = lesson.edges[last[at]].token
+            at = lesson.edges[last[at]].start
+        total += count
+    first[paths] = total
+    return total
 
 
 cdef bint write_at_once(const Lesson* lesson, bint narrow, Bytes* to) noexcept nogil:
     """The record of a word of which at most one part has several paths."""
-    cdef int32_t tokens[MAX_WORD]
+    cdef int32_t tokens[MOST_PATHS * MAX_WORD]
+    cdef int32_t first[MOST_PATHS + 1]
     cdef uint16_t small
-    cdef int32_t total = 0, width = 2 if narrow else 4, count, i, k
-    cdef int path, paths = lesson.paths.count if lesson.choosing else 1
+    cdef int32_t total = write_paths(lesson, tokens, first), width = 2 if narrow else 4, i
+    cdef int paths = lesson.paths.count if lesson.choosing else 1
     cdef uint64_t units
     cdef Known* entry
     cdef AtOnce record
-    for path in range(paths):
-        total += write_path(lesson, path, tokens)
     entry = <Known*>append(to, sizeof(Known) + filled_up(paths - 1, BLOCK) * sizeof(int16_t) + filled_up(paths + 1, 2)
                            * sizeof(uint16_t) + total * width + (paths - 1) * 8)
     if entry == NULL:
@@ -140,17 +148,14 @@ cdef bint write_at_once(const Lesson* lesson, bint narrow, Bytes* to) noexcept n
     record = at_once(entry, narrow)
     record.first[paths] = <uint16_t>total
     record = at_once(entry, narrow)
-    total = 0
-    for path in range(paths):
-        record.first[path] = <uint16_t>total
-        count = write_path(lesson, path, tokens)
-        for k in range(count):
-            if narrow:
-                small = <uint16_t>tokens[k]
-                memcpy(record.tokens + 2 * (total + k), &small, 2)
-            else:
-                memcpy(record.tokens + 4 * (total + k), &tokens[k], 4)
-        total += count
+    for i in range(paths):
+        record.first[i] = <uint16_t>first[i]
+    if narrow:
+        for i in range(total):
+            small = <uint16_t>tokens[i]
+            memcpy(record.tokens + 2 * i, &small, 2)
+    else:
+        memcpy(record.tokens, tokens, total * sizeof(int32_t))
     for i in range(thresholds_of(entry)):
         units = in_units(lesson.paths.thresholds[i] if i < paths - 1 else 1.0)
         # A threshold of 2^53 lies above all uniforms; no upper bits of one are greater.
@@ -272,12 +277,13 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
                  int32_t size, Table* known, Slot* place, Scratch* scratch) noexcept nogil:
     cdef Lesson lesson
     cdef int32_t tokens[MAX_WORD]
+    cdef int32_t first[2]
     cdef int32_t count
     cdef Slot* slot
     if place == NULL or not study(vocabulary, weights, word, size, scratch, &lesson):
         return NULL
     if lesson.choosing == 0 and size <= SHORT_WORD and not lesson.has_unknown:
-        count = write_path(&lesson, 0, tokens)
+        count = write_paths(&lesson, tokens, first)
         if count <= INLINE_TOKENS:
             slot = take(known, place, word, size, 0)
             if slot != NULL:
