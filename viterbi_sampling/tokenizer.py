@@ -838,9 +838,9 @@ class Tokenizer:
 
             cuts = np.searchsorted(bounds, np.linspace(0, len(ids), threads + 1))
             cuts[0], cuts[-1] = 0, len(bounds) - 1
-            with ThreadPoolExecutor(threads) as pool:
-                parts = pool.map(lambda begin, end: self._texts(ids, bounds[begin : end + 1]), cuts[:-1], cuts[1:])
-                texts = next(parts)
+            with ThreadPoolExecutor(threads - 1) as pool:
+                parts = pool.map(lambda begin, end: self._texts(ids, bounds[begin : end + 1]), cuts[1:-1], cuts[2:])
+                texts = self._texts(ids, bounds[: cuts[1] + 1])
                 for part in parts:
                     texts += part
                 return texts

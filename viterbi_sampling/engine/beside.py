@@ -14,8 +14,11 @@ class Cancelled(Protocol):
     def cancel(self) -> None: ...
 
 
-def run_beside(calls: Sequence[Callable[[], object]], task: Cancelled) -> None:
-    """Make each call in a thread of its own; an exception here, such as Ctrl-C, stops them first."""
+def run_beside(calls: Sequence[Callable[[], object]], task: Cancelled, first_here: bool = False) -> None:
+    """Make each call in a thread of its own; an exception here, such as Ctrl-C, stops them first.
+
+    `first_here`: the first call is made in this thread, which saves a thread where none has to watch.
+    """
     done = [False] * len(calls)
 
     def make(i: int) -> None:
@@ -24,18 +27,21 @@ def run_beside(calls: Sequence[Callable[[], object]], task: Cancelled) -> None:
         finally:
             done[i] = True
 
-    threads = [threading.Thread(target=make, args=(i,)) for i in range(len(calls))]
-    started = 0
+    here = [0] if first_here else []
+    threads = [threading.Thread(target=make, args=(i,)) for i in range(len(here), len(calls))]
+    started = len(here)
     try:
         for thread in threads:
             thread.start()
             started += 1
+        for i in here:
+            make(i)
         for thread in threads:
             thread.join()
     except BaseException:
         task.cancel()
         # An interrupted join can take a running thread for a dead one, so it is asked what is done.
-        while not all(done[:started]):
+        while not all(done[len(here) : started]):
             try:
                 time.sleep(0.001)
             except KeyboardInterrupt:

@@ -94,7 +94,7 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
     cdef bint divided = (num_threads > 1 and rows.count == draws == 1 and algorithm == "viterbi" and unknown is None
                           and encoder.single_precision and encoder.vocabulary.restart == NEVER)
     cdef int share_count = num_threads
-    num_threads = <int>min(<int64_t>num_threads, rows.count)
+    num_threads = <int>max(1, min(<int64_t>num_threads, rows.count))
     workers = []
     share = rows.total // num_threads + 1
     i = 0
@@ -117,7 +117,7 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
     elif num_threads == 1 and rows.total * draws < BYTES_UNWATCHED:
         workers[0].work()
     else:
-        run_beside([worker.work for worker in workers], task)
+        run_beside([worker.work for worker in workers], task, rows.total * draws < BYTES_UNWATCHED)
     for worker in workers:
         encoder.give_back(key, worker.space)
     for worker in workers:
@@ -220,7 +220,8 @@ def run_divided(Worker worker, int count):
     cdef Share share
     cdef Encoder encoder = worker.encoder
     cdef tuple key = key_of("viterbi", 0.0)
-    run_beside([worker.normalize_first], worker.task)
+    cdef bint unwatched = worker.rows.total < BYTES_UNWATCHED
+    run_beside([worker.normalize_first], worker.task, unwatched)
     if worker.status != OK:
         return
     worker.shares = shares_of(encoder, worker.space.normalized.data, <int32_t>worker.space.normalized.size, count)
@@ -229,8 +230,8 @@ def run_divided(Worker worker, int count):
         share.space.scratch.cancelled = &worker.job.cancelled
         share.tokens.with_spans = worker.tokens.with_spans
         share.prefix_id = worker.job.prefix_id
-    run_beside([share.work for share in worker.shares], worker.task)
-    run_beside([worker.settle_first], worker.task)
+    run_beside([share.work for share in worker.shares], worker.task, unwatched)
+    run_beside([worker.settle_first], worker.task, unwatched)
     for share in worker.shares[1:]:
         encoder.give_back(key, share.space)
 
