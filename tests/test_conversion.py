@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,33 @@ def test_spaces_at_the_ends_and_in_runs(
         assert found.encode(text) == wanted, ascii(text)
         assert peer.encode(text, add_special_tokens=False).ids == wanted, ascii(text)
         assert again.encode(text) == wanted, ascii(text)
+
+
+def test_one_character_that_is_always_a_piece_may_come_first(tmp_path: Path) -> None:
+    model = Tokenizer.from_bytes(train(user_defined_symbols=['"', "-"]))
+    model.save(tmp_path / "a.json", format="huggingface")
+    peer = tokenizers.Tokenizer.from_file(str(tmp_path / "a.json"))
+    found = Tokenizer.from_file(tmp_path / "a.json")
+    draw = random.Random(5)
+    for _ in range(300):
+        text = draw.choice('"-') + "".join(draw.choices(['"', "-", " ", "the", "river", "e"], k=draw.randint(0, 6)))
+        wanted = model.encode(text)
+        assert found.encode(text) == peer.encode(text, add_special_tokens=False).ids == wanted, ascii(text)
+        assert model.piece_to_id(text[0]) in wanted
+
+
+def test_decomposed_text_is_composed_in_both(tmp_path: Path) -> None:
+    texts = ["\uac01\ub098\ub2e4 \ud55c\uae00", "\u1ed7 \u1ead \u01d6", "caf\u00e9 \u0439", "\u304c\u3071\u30d9"]
+    data = train(user_defined_symbols=[*"\uac01\u1ed7\u1ead\u01d6\u00e9\u0439\u304c\u3071\u30d9"])
+    model = Tokenizer.from_bytes(data)
+    model.save(tmp_path / "a.json", format="huggingface")
+    peer = tokenizers.Tokenizer.from_file(str(tmp_path / "a.json"))
+    found = Tokenizer.from_file(tmp_path / "a.json")
+    for text in texts:
+        apart = unicodedata.normalize("NFD", text)
+        wanted = model.encode(apart)
+        assert wanted == model.encode(text) != [model.unk_id]
+        assert found.encode(apart) == peer.encode(apart, add_special_tokens=False).ids == wanted, ascii(text)
 
 
 def test_rules_become_a_character_map_and_rules_again() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from viterbi_sampling.errors import ModelError
+from viterbi_sampling.formats.charsmap import composes
 from viterbi_sampling.formats.huggingface.steps import read_normalizers
 from viterbi_sampling.formats.json_document import Field
 from viterbi_sampling.model import SPACE, UNKNOWN_PENALTY, Model, PieceType
@@ -71,9 +72,10 @@ def _added_tokens(model: Model, names: list[str]) -> list[dict[str, Any]]:
     """
     steps = () if (found := _normalizer(model)) is None else read_normalizers(Field("normalizer", found))
     added = []
+    alone = _alone(model, names)
     for id, name in enumerate(names):
         kind = model.pieces.types[id]
-        if kind in (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.USER_DEFINED):
+        if id not in alone and kind in (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.USER_DEFINED):
             special = bool(kind != PieceType.USER_DEFINED)
             content = Aligned.of(name)
             for step in () if special else steps:
@@ -84,10 +86,32 @@ def _added_tokens(model: Model, names: list[str]) -> list[dict[str, Any]]:
     return added
 
 
+def _alone(model: Model, names: list[str]) -> set[int]:
+    """User-defined pieces of one character that no other piece holds: the best path takes them without being told.
+
+    As pieces they have the space of the beginning before them, which added tokens have not.
+    """
+    pieces = model.pieces
+    single = {
+        name: id
+        for id, name in enumerate(names)
+        if pieces.types[id] == PieceType.USER_DEFINED and len(name) == 1 and name != SPACE
+    }
+    found = set(single.values())
+    if single:
+        for id, name in enumerate(names):
+            if len(name) > 1 and pieces.types[id] in (PieceType.NORMAL, PieceType.USER_DEFINED):
+                found.difference_update(single[character] for character in single.keys() & set(name))
+    return found
+
+
 def _normalizer(model: Model) -> dict[str, Any] | None:
     rules = model.normalizer
     steps: list[dict[str, Any]] = []
     if rules.charsmap:
+        if composes(rules.charsmap):
+            # The library looks at grapheme clusters, not at the longest rule: composed characters need no rule.
+            steps.append({"type": "NFC"})
         encoded = base64.b64encode(rules.charsmap).decode("ascii")
         steps.append({"type": "Precompiled", "precompiled_charsmap": encoded})
     prefix = rules.add_dummy_prefix and rules.escape_whitespaces
