@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import unicodedata
@@ -156,6 +157,44 @@ def test_the_rules_of_a_real_character_map_survive() -> None:
 METASPACE = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
 
 
+SHORTER = {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "\u2581"}
+RIGHT = {"type": "Strip", "strip_left": False, "strip_right": True}
+LINES = [{"type": "Replace", "pattern": {"String": end}, "content": " "} for end in "\t\n\r"]
+
+
+@pytest.mark.parametrize(
+    ("normalizers", "scheme", "message"),
+    [
+        ([*LINES, RIGHT, SHORTER], "always", None),
+        ([*LINES, RIGHT, SHORTER], "never", "texts that begin with a space"),
+        ([*LINES, {**RIGHT, "strip_left": True}, SHORTER], "never", None),
+        ([RIGHT, SHORTER], "always", "texts that begin or end with a tab or a line end"),
+        ([SHORTER], "always", "texts that end with a space"),
+        ([RIGHT], "never", "texts that begin or end with a space"),
+        ([LINES[0]], "always", "texts that begin with a space"),
+        ([LINES[0]], "never", None),
+    ],
+)
+def test_spaces_that_sentencepiece_treats_otherwise_are_an_error(
+    normalizers: list[dict[str, object]], scheme: str, message: str | None, tmp_path: Path
+) -> None:
+    content = small(
+        pre_tokenizer={**METASPACE, "prepend_scheme": scheme},
+        normalizer={"type": "Sequence", "normalizers": normalizers},
+    )
+    tokenizer = Tokenizer.from_bytes(content.encode("utf-8"))
+    peer = tokenizers.Tokenizer.from_str(content)
+    if message is not None:
+        with pytest.raises(ModelError, match=message):
+            tokenizer.save(tmp_path / "a.model", format="sentencepiece")
+    tokenizer.save(tmp_path / "a.model", format="sentencepiece", exact=message is None)
+    converted = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "a.model"))
+    texts = ["".join(part) for n in range(1, 6) for part in itertools.product("a \t", repeat=n)]
+    same = [peer.encode(text, add_special_tokens=False).ids == converted.encode(text) for text in texts]
+    assert all(same) == (message is None)
+    assert all(equal for equal, text in zip(same, texts, strict=True) if text == " ".join(text.split()))
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -188,8 +227,14 @@ def test_what_a_tokenizer_json_cannot_hold_is_an_error(tmp_path: Path) -> None:
 
 def test_the_command_converts(tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text(small(pre_tokenizer=METASPACE, added_tokens=[added(0, "<unk>")]))
-    done = CliRunner().invoke(main, ["convert", str(tmp_path / "in.json"), str(tmp_path / "out.model")])
+    command = ["convert", str(tmp_path / "in.json"), str(tmp_path / "out.model")]
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 1
+    assert "other ids to texts that begin with a space" in refused.output
+    assert not (tmp_path / "out.model").exists()
+    done = CliRunner().invoke(main, [*command, "--inexact"])
     assert done.exit_code == 0, done.output
+    assert "other ids are possible for: texts that begin with a space" in done.output
     peer = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "out.model"))
     assert peer.encode("ab a") == Tokenizer.from_file(tmp_path / "in.json").encode("ab a")
     assert len(SMALL["model"]["vocab"]) == peer.vocab_size()

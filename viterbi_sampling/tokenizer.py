@@ -164,13 +164,14 @@ class Tokenizer:
         model.check()
         return cls(model)
 
-    def save(self, path: str | os.PathLike[str], *, format: str | None = None) -> None:
+    def save(self, path: str | os.PathLike[str], *, format: str | None = None, exact: bool = True) -> None:
         """Write the model to a file, by default in the format it came in ("sentencepiece" for from_pieces).
 
         A BytePiece model that came in a zip is written as the JSON in it. ModelError where the format
-        cannot hold the model; nothing is written then.
+        cannot hold the model, or would give other ids to a class of ordinary texts, as those that end
+        with a space (with ``exact=False`` such a file is written); nothing is written then.
         """
-        data = formats.write(self._model, format)
+        data = formats.write(self._model, format, exact)
         with open(path, "wb") as file:
             file.write(data)
 

@@ -59,7 +59,7 @@ class ModelFile:
         if format == "huggingface" and self.json_data is not None:
             return self.json_data
         try:
-            return formats.write(self.tokenizer._model, format)
+            return formats.write(self.tokenizer._model, format, exact=False)
         except (ModelError, ValueError) as error:
             other = "; a tokenizer.json of the same model can be given" if format == "huggingface" else ""
             raise Unable(

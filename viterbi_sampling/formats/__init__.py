@@ -53,8 +53,11 @@ def read(data: bytes, format: str | None = None) -> Model:
     return model
 
 
-def write(model: Model, format: str | None = None) -> bytes:
-    """The content of a file of the given format, by default that of the file `model` came from."""
+def write(model: Model, format: str | None = None, exact: bool = True) -> bytes:
+    """The content of a file of the given format, by default that of the file `model` came from.
+
+    With `exact`, a file that would give other ids to ordinary texts is a ModelError, too.
+    """
     name = (model.source_format or "sentencepiece") if format is None else format
     if name not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, or None; got {name!r}")
@@ -66,6 +69,6 @@ def write(model: Model, format: str | None = None) -> bytes:
     if model.pipeline is not None and name == "sentencepiece":
         from viterbi_sampling.formats.without_pipeline import without_pipeline
 
-        model = without_pipeline(model, model.pipeline)
+        model = without_pipeline(model, model.pipeline, exact)
     content: bytes = _module(_WRITERS.get(name, name)).write(model)
     return content

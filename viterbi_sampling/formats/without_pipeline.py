@@ -35,17 +35,14 @@ from viterbi_sampling.steps.description import (
 from viterbi_sampling.steps.patterns import AtEnd, AtStart, Run, parse
 
 
-def without_pipeline(model: Model, pipeline: Pipeline) -> Model:
-    """The model with sentencepiece's rules; ModelError names what they cannot say."""
+def without_pipeline(model: Model, pipeline: Pipeline, exact: bool = True) -> Model:
+    """The model with sentencepiece's rules; ModelError names what they cannot say.
+
+    With `exact`, that is one, too, where the ids of ordinary texts would be others.
+    """
     steps = list(pipeline.normalizers)
     prefix, words = _prefix(steps, pipeline)
-    extra = words
-    for step in list(steps):
-        if _shortens_spaces(step):
-            extra = True
-            steps.remove(step)
-        elif prefix and _doubles_first_space(step):
-            steps.remove(step)
+    extra, otherwise = _edges(steps, prefix, words, bool(pipeline.pre_tokenizers))
     charsmap = _charsmap(steps, words)
     split = bool(pipeline.pre_tokenizers) and pipeline.cuts_at_spaces
     types = _types(model, pipeline, split)
@@ -55,6 +52,11 @@ def without_pipeline(model: Model, pipeline: Pipeline) -> Model:
         raise ModelError("a sentencepiece model needs an unknown piece, and model.unk_id is null")
     if not len(normal):
         raise ModelError("a sentencepiece model needs a normal piece, and all pieces are added tokens")
+    if exact and otherwise:
+        raise ModelError(
+            f"a sentencepiece model would give other ids to {' and '.join(otherwise)}; "
+            "save(exact=False), or convert --inexact, writes it all the same"
+        )
     made = replace(
         model,
         pieces=Pieces(model.pieces.text, model.pieces.offsets, scores.astype(np.float64), types),
@@ -105,23 +107,57 @@ def _named(step: object) -> str:
     return step.kind if isinstance(step, Handed) else type(step).__name__
 
 
-def _shortens_spaces(step: Normalizer) -> bool:
-    """Whether a step does what remove_extra_whitespaces does."""
-    if isinstance(step, Strip):
-        return step.left and step.right
-    if not isinstance(step, Replace) or not step.is_regex:
-        return False
-    pattern = parse(step.pattern)
-    if step.content == "" and pattern in (AtStart(" "), AtEnd(" ")):
-        return True
-    if step.content not in (" ", SPACE):
-        return False
+def treated_otherwise(pipeline: Pipeline) -> list[str]:
+    """The ordinary texts whose ids are others in sentencepiece, which treats spaces at the ends otherwise."""
+    steps = list(pipeline.normalizers)
+    prefix, words = _prefix(steps, pipeline)
+    return _edges(steps, prefix, words, bool(pipeline.pre_tokenizers))[1]
+
+
+def _edges(steps: list[Normalizer], prefix: bool, words: bool, metaspace: bool) -> tuple[bool, list[str]]:
+    """(remove_extra_whitespaces, the texts that it treats otherwise), what says so taken from `steps`."""
+    shortened = left = right = words
+    doubled = stripped = False
+    for step in list(steps):
+        if isinstance(step, Strip):
+            left, right, stripped = left or step.left, right or step.right, True
+        elif isinstance(step, Replace) and step.is_regex:
+            pattern = parse(step.pattern)
+            if step.content == "" and pattern == AtStart(" "):
+                left = True
+            elif step.content == "" and pattern == AtEnd(" "):
+                right = True
+            elif prefix and step.content == "  " and pattern == AtStart(" "):
+                doubled = True
+            elif step.content in (" ", SPACE) and _is_run_of_spaces(pattern):
+                shortened = True
+            else:
+                continue
+        else:
+            continue
+        steps.remove(step)
+    otherwise = []
+    # Metaspace puts U+2581 only where the text does not begin with it: the first of several spaces is the prefix.
+    if not left and (not (prefix and metaspace) if shortened else prefix and metaspace and not doubled):
+        otherwise.append("texts that begin with a space")
+    if not shortened and (left or right):
+        otherwise.append("texts that begin or end with a space")
+    if shortened and not right:
+        otherwise.append("texts that end with a space or what becomes one")
+    if stripped and any(_applied(steps, character) not in ("", " ") for character in "\t\n\r"):
+        otherwise.append("texts that begin or end with a tab or a line end")
+    return shortened, otherwise
+
+
+def _is_run_of_spaces(pattern: object) -> bool:
     return isinstance(pattern, Run) and pattern.ranges == ((0x20, 0x20),) and not pattern.exact
 
 
-def _doubles_first_space(step: Normalizer) -> bool:
-    """Whether a step says that a space is put first even where one stands, as sentencepiece has it."""
-    return isinstance(step, Replace) and step.is_regex and step.content == "  " and parse(step.pattern) == AtStart(" ")
+def _applied(steps: list[Normalizer], text: str) -> str:
+    aligned = Aligned(text, [0] * len(text), [0] * len(text), 0)
+    for step in steps:
+        normalize(step, aligned)
+    return aligned.text
 
 
 def _types(model: Model, pipeline: Pipeline, split: bool) -> np.ndarray:
@@ -164,10 +200,8 @@ def _charsmap(steps: list[Normalizer], words: bool) -> bytes:
     single: dict[str, str] = {}
 
     def result(text: str) -> str:
-        aligned = Aligned(text, [0] * len(text), [0] * len(text), 0)
-        for step in steps:
-            normalize(step, aligned)
-        return " " if words and aligned.text in WHITE_SPACE else aligned.text
+        made = _applied(steps, text)
+        return " " if words and made in WHITE_SPACE else made
 
     for key in sorted(keys, key=len):
         if "\0" in key:

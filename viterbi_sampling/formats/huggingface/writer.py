@@ -72,10 +72,10 @@ def _added_tokens(model: Model, names: list[str]) -> list[dict[str, Any]]:
     """
     steps = () if (found := _normalizer(model)) is None else read_normalizers(Field("normalizer", found))
     added = []
-    alone = _alone(model, names)
+    plain = plain_pieces(model)
     for id, name in enumerate(names):
         kind = model.pieces.types[id]
-        if id not in alone and kind in (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.USER_DEFINED):
+        if id not in plain and kind in (PieceType.CONTROL, PieceType.UNKNOWN, PieceType.USER_DEFINED):
             special = bool(kind != PieceType.USER_DEFINED)
             content = Aligned.of(name)
             for step in () if special else steps:
@@ -86,12 +86,13 @@ def _added_tokens(model: Model, names: list[str]) -> list[dict[str, Any]]:
     return added
 
 
-def _alone(model: Model, names: list[str]) -> set[int]:
+def plain_pieces(model: Model) -> set[int]:
     """User-defined pieces of one character that no other piece holds: the best path takes them without being told.
 
     As pieces they have the space of the beginning before them, which added tokens have not.
     """
     pieces = model.pieces
+    names = [pieces[id] for id in range(len(pieces))]
     single = {
         name: id
         for id, name in enumerate(names)

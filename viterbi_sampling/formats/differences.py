@@ -1,0 +1,25 @@
+"""Which texts may get other ids after a conversion, because two libraries treat the same rules differently."""
+
+from __future__ import annotations
+
+from viterbi_sampling.formats.huggingface.writer import plain_pieces
+from viterbi_sampling.formats.without_pipeline import treated_otherwise
+from viterbi_sampling.model import Model, PieceType
+
+
+def differences(model: Model, format: str) -> list[str]:
+    """The classes of texts that docs/conversion.md names for this model; none where the format stays.
+
+    They are those that can differ, not those that do.
+    """
+    if model.source_format == format or "bytepiece" in (model.source_format, format):
+        return []
+    named = ["runs like ----- whose segmentations tie", "special tokens in the text"]
+    if format == "sentencepiece":
+        return (treated_otherwise(model.pipeline) if model.pipeline is not None else []) + named
+    if model.normalizer.charsmap:
+        named.append("combining marks in unusual order")
+    added = set(model.ids_of_type(PieceType.USER_DEFINED).tolist()) - plain_pieces(model)
+    if added and model.normalizer.add_dummy_prefix:
+        named.insert(0, "texts that begin with a user-defined piece")
+    return named
