@@ -66,6 +66,29 @@ def test_a_model_becomes_a_tokenizer_json_with_the_same_ids(name: str, tmp_path:
     assert tokenizer.decode_batch(known) == [peer.decode(ids) for ids in known]
 
 
+@pytest.mark.shared
+@pytest.mark.parametrize("name", ["albert_30k", "onmt_wmt_ende_32k"])
+def test_what_differs_in_raw_lines_are_ties(name: str, tmp_path: Path) -> None:
+    path = SHARED / "models" / "sentencepiece" / f"{name}.model"
+    given = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    Tokenizer.from_file(path).save(tmp_path / "a.json", format="huggingface")
+    made = tokenizers.Tokenizer.from_file(str(tmp_path / "a.json"))
+    draw = random.Random(6)
+    lines: list[str] = []
+    for corpus in ("tatoeba_laser_v1.tsv.xz", "unicode15_GraphemeBreakTest.txt.xz", "en_classics.md.txt.xz"):
+        lines += draw.sample(lines_of(SHARED / "corpora" / corpus), 300)
+    conformance = lines_of(SHARED / "corpora" / "unicode15_NormalizationTest.txt.xz")
+    lines += draw.sample([line for line in conformance if "HANGUL" in line], 300)
+    ties = 0
+    for line, encoding in zip(lines, made.encode_batch(lines, add_special_tokens=False), strict=True):
+        wanted, found = given.encode(line), encoding.ids
+        if found != wanted:
+            ties += 1
+            assert "".join(given.id_to_piece(found)) == "".join(given.id_to_piece(wanted)), ascii(line)
+            assert sum(map(given.get_score, found)) == pytest.approx(sum(map(given.get_score, wanted)), abs=1e-9)
+    assert ties < 100
+
+
 def test_to_and_fro_a_model_is_the_same(tmp_path: Path, sample_lines: list[str]) -> None:
     model = Tokenizer.from_bytes(train())
     model.save(tmp_path / "a.json", format="huggingface")
