@@ -6,10 +6,8 @@ A map is a Darts double array over the bytes of what is replaced, and the replac
 from __future__ import annotations
 
 import struct
-import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ from viterbi_sampling.engine.normalizer import read_charsmap
 from viterbi_sampling.errors import ModelError
 
 _LEAF = -1
-HANGUL_SYLLABLES = 11_172
 _MOST_UNITS = 1 << 21
 """Offsets between units are shorter than this."""
 
@@ -51,26 +48,6 @@ def rules_of(charsmap: bytes) -> dict[str, str]:
 
 def _offset(unit: int) -> int:
     return (unit >> 10) << ((unit & 0x200) >> 6)
-
-
-@lru_cache(maxsize=8)
-def composes(charsmap: bytes) -> bool:
-    """Whether each character of the basic plane, its NFC and its NFD become the same text: the map composes, too.
-
-    >>> composes(charsmap_of({"\\u1100\\u1161": "\\uac00", "e\\u0301": "\\u00e9"}))
-    False
-    """
-    rules = rules_of(charsmap)
-    if len(rules) < HANGUL_SYLLABLES:
-        return False
-    for character in map(chr, (*range(1, 0xD800), *range(0xE000, 0x10000))):
-        apart = unicodedata.normalize("NFD", character)
-        if apart != character:
-            whole = unicodedata.normalize("NFC", character)
-            in_parts = rules.get(apart) or "".join(rules.get(part, part) for part in apart)
-            if not rules.get(character, character) == rules.get(whole, whole) == in_parts:
-                return False
-    return True
 
 
 def charsmap_of(rules: Mapping[str, str]) -> bytes:

@@ -18,7 +18,9 @@ def differences(model: Model, format: str) -> list[str]:
     if format == "sentencepiece":
         return (treated_otherwise(model.pipeline) if model.pipeline is not None else []) + named
     if model.normalizer.charsmap:
-        named.append("combining marks in unusual order")
+        named.append(
+            "clusters of several characters that the character map composes (decomposed Hangul, two-part vowels)"
+        )
     added = set(model.ids_of_type(PieceType.USER_DEFINED).tolist()) - plain_pieces(model)
     if added and model.normalizer.add_dummy_prefix:
         named.insert(0, "texts that begin with a user-defined piece")

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from viterbi_sampling.errors import ModelError
-from viterbi_sampling.formats.charsmap import charsmap_of, composes, rules_of
+from viterbi_sampling.formats.charsmap import charsmap_of, rules_of
 from viterbi_sampling.model import SPACE, UNKNOWN_PENALTY, Model, NormalizerRules, Pieces, PieceType
 from viterbi_sampling.steps import characters
 from viterbi_sampling.steps.aligned import NMT_REMOVED, NMT_SPACES, WHITE_SPACE, Aligned, normalize
@@ -182,10 +182,6 @@ def _charsmap(steps: list[Normalizer], words: bool) -> bytes:
     """The character map that does what the steps do to characters, one by one and in the sequences that they name."""
     if len(steps) == 1 and isinstance(steps[0], Precompiled):
         return steps[0].charsmap
-    if len(steps) == 2 and steps[0] == UnicodeForm("NFC") and isinstance(steps[1], Precompiled):
-        composed = steps[1].charsmap
-        if composes(composed) and not words:
-            return composed
     if not steps and not words:
         return b""
     keys: set[str] = set(WHITE_SPACE) if words else set()

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from viterbi_sampling.errors import ModelError
-from viterbi_sampling.formats.charsmap import composes
 from viterbi_sampling.formats.huggingface.steps import read_normalizers
 from viterbi_sampling.formats.json_document import Field
 from viterbi_sampling.model import SPACE, UNKNOWN_PENALTY, Model, PieceType
@@ -110,9 +109,6 @@ def _normalizer(model: Model) -> dict[str, Any] | None:
     rules = model.normalizer
     steps: list[dict[str, Any]] = []
     if rules.charsmap:
-        if composes(rules.charsmap):
-            # The library looks at grapheme clusters, not at the longest rule: composed characters need no rule.
-            steps.append({"type": "NFC"})
         encoded = base64.b64encode(rules.charsmap).decode("ascii")
         steps.append({"type": "Precompiled", "precompiled_charsmap": encoded})
     prefix = rules.add_dummy_prefix and rules.escape_whitespaces
