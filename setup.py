@@ -50,6 +50,7 @@ MODULES = (
     "engine.enumeration",
     "engine.kbest",
     "engine.alternatives",
+    "engine.placing",
     "engine.divided",
     "engine.driver",
     "engine.quantities",

@@ -58,7 +58,6 @@ cdef class Worker:
     cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil
     cdef int keep_unknown(self, Py_ssize_t row, Py_ssize_t draw, size_t first) noexcept nogil
     cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil
-    cdef void place_aligned(self, Py_ssize_t row, int32_t* first, int32_t* end) noexcept nogil
 
 # One path over one text, by any algorithm but NBEST, without what a batch needs. `key`: what a workspace is kept for.
 # Not to be interrupted. The workspace holds the tokens and the normalized text, and is to be given back; with `origins`

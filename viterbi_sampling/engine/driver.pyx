@@ -24,12 +24,13 @@ from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_pat
 from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary
 from viterbi_sampling.engine.normalizer cimport Rules, normalize
 from viterbi_sampling.engine.divided cimport Share, shares_of
+from viterbi_sampling.engine.placing cimport Given, place_spans
 from viterbi_sampling.engine.rows cimport NULL_TEXT, Rows, raise_for_status
 from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_next, stream_start
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_token
-from viterbi_sampling.engine.utf8 cimport MARK, is_trail
+from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.viterbi cimport viterbi
 from viterbi_sampling.engine.words cimport Table
 from viterbi_sampling.engine.workspace cimport Workspace
@@ -482,66 +483,9 @@ cdef class Worker:
 
     cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil:
         """Turn the spans from token `first` on from positions in the normalized text into ones in the given text."""
-        cdef int32_t* span = self.tokens.spans.data + 2 * first
-        cdef int32_t* end = self.tokens.spans.data + self.tokens.spans.size
-        cdef const uint8_t* text = self.rows.data[row]
-        cdef int32_t position = 0, characters = 0, size = <int32_t>self.rows.sizes[row]
-        if self.encoder.normalizer.rules.prepare != NULL:
-            self.place_aligned(row, span, end)
-            return
-        while span < end:
-            span[0] = self.origins.data[span[0]] if self.origins.size else 0
-            if self.rows.in_characters[row]:
-                # Positions rise, but for the second of a token and the first of the next, which may be equal.
-                while position < span[0]:
-                    characters += (text[position] & 0xC0) != 0x80
-                    position += 1
-                # A position inside a character, which only bytewise models have, counts as its beginning.
-                span[0] = characters - (position < size and is_trail(text[position]))
-            span += 1
-
-    cdef void place_aligned(self, Py_ssize_t row, int32_t* first, int32_t* end) noexcept nogil:
-        """The same with the origins of a pipeline: a begin and an end for each byte."""
-        cdef const uint8_t* text = self.rows.data[row]
-        cdef int32_t size = <int32_t>self.rows.sizes[row], position = 0, characters = 0
-        cdef int32_t begin, end_of, last_begin = -1, last_end = -1
-        cdef int32_t* span = end - 2
-        if first == end:
-            return
-        # The bytes that spell a run of unknown characters begin where it does, and so they end.
-        while span > first:
-            span -= 2
-            if span[0] == span[2] and span[0] < span[1] and span[2] < span[3]:
-                span[1] = span[3]
-        span = first
-        while span < end:
-            if span[0] < span[1]:
-                span[1] = self.origins.data[2 * span[1] - 1]
-                span[0] = self.origins.data[2 * span[0]]
-            else:
-                span[0] = span[1] = 0 if span[0] == 0 else size
-            if self.rows.in_characters[row] and (span[0] < size or span[0] == span[1]):
-                begin = span[0]
-                end_of = span[1]
-                if span > first and begin == last_begin and end_of == last_end:
-                    # The bytes of a run: to count back and forth for each would be quadratic.
-                    span[0] = (span - 2)[0]
-                    span[1] = (span - 1)[0]
-                else:
-                    span[0] = in_characters(text, begin, &position, &characters)
-                    span[1] = in_characters(text, end_of, &position, &characters)
-                last_begin = begin
-                last_end = end_of
-            span += 2
-
-
-cdef inline int32_t in_characters(const uint8_t* text, int32_t wanted, int32_t* position,
-                                  int32_t* characters) noexcept nogil:
-    """The number of characters before byte `wanted`, counted from the position that was asked for last."""
-    while position[0] < wanted:
-        characters[0] += (text[position[0]] & 0xC0) != 0x80
-        position[0] += 1
-    while position[0] > wanted:
-        position[0] -= 1
-        characters[0] -= (text[position[0]] & 0xC0) != 0x80
-    return characters[0]
+        cdef Given given
+        given.text = self.rows.data[row]
+        given.size = <int32_t>self.rows.sizes[row]
+        given.in_characters = self.rows.in_characters[row]
+        place_spans(&given, &self.origins, self.encoder.normalizer.rules.prepare != NULL,
+                    self.tokens.spans.data + 2 * first, self.tokens.spans.data + self.tokens.spans.size)

@@ -1,0 +1,14 @@
+# Where tokens lie in the given text.
+
+from libc.stdint cimport int32_t, uint8_t
+
+from viterbi_sampling.engine.buffer cimport Ints
+
+cdef struct Given:              # the text as it was given
+    const uint8_t* text
+    int32_t size
+    bint in_characters          # spans are counted in characters, not in bytes
+
+# Turn the spans from `first` to `end` from positions in the normalized text into ones in the given text. `origins`: where
+# each byte of the normalized text and its end come from; with `aligned`, of a pipeline, a begin and an end for each byte.
+cdef void place_spans(const Given* given, const Ints* origins, bint aligned, int32_t* first, int32_t* end) noexcept nogil
