@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from viterbi_sampling.engine.normalizer import read_charsmap
 from viterbi_sampling.errors import shown
 from viterbi_sampling.formats.json_document import Field
 from viterbi_sampling.steps.description import (
@@ -69,9 +70,11 @@ def _pattern(field: Field, content: str) -> Replace:
 def _precompiled(field: Field) -> Precompiled:
     charsmap = field["precompiled_charsmap"]
     try:
-        return Precompiled(base64.b64decode(charsmap.text(), validate=True))
+        blob = base64.b64decode(charsmap.text(), validate=True)
     except (binascii.Error, ValueError) as error:
         raise charsmap.error(f"is not base64: {error}") from None
+    read_charsmap(blob)  # now, and not when a text needs it
+    return Precompiled(blob)
 
 
 def _metaspace(field: Field) -> Metaspace:
