@@ -44,13 +44,13 @@ def greater_scores(model: object) -> None:
 
 
 TEXTS = {
-    "prose": lambda: PROSE * (1_500_000 // len(PROSE)),
-    "shuffled": lambda: shuffled(1, 1_500_000),
+    "prose": lambda: PROSE * (1_000_000 // len(PROSE)),
+    "shuffled": lambda: shuffled(1, 1_000_000),
     "new words": lambda: " ".join(words(60_000, 7)),
     "no cut": lambda: "a" * 700_000,
     "spaces": lambda: " " * 700_000,
     "unknown": lambda: "\u4e00\u4e8c" * 200_000,
-    **{f"mixed {seed}": lambda seed=seed: mixed(seed) for seed in range(4)},
+    **{f"mixed {seed}": lambda seed=seed: mixed(seed) for seed in range(2)},
 }
 MODELS = {
     "plain": train,
@@ -72,8 +72,8 @@ def test_the_same_path_at_every_number_of_threads(model: str) -> None:
             batch = tokenizer.encode_batch([given], num_threads=threads)
             assert np.array_equal(batch.ids, expected.ids), (name, threads)
             assert batch.offsets.tolist() == [0, len(expected.ids)]
-            spans = tokenizer.encode_batch([given], num_threads=threads, with_offsets=True).spans
-            assert np.array_equal(spans, expected.spans), (name, threads)
+        spans = tokenizer.encode_batch([given], num_threads=3, with_offsets=True).spans
+        assert np.array_equal(spans, expected.spans), name
         ends = tokenizer.encode_batch([given], num_threads=2, add_bos=True, add_eos=True)
         assert ends.ids.tolist() == [processor.bos_id(), *expected.ids.tolist(), processor.eos_id()]
 
