@@ -83,6 +83,16 @@ cdef inline bint reserve_ints(Ints* b, size_t capacity) noexcept nogil:
     return capacity <= b.capacity or reserve(&b.data, &b.capacity, capacity, sizeof(int32_t))
 
 
+cdef inline bint extend(Ints* to, const Ints* numbers, size_t first, size_t last) noexcept nogil:
+    """Add numbers[first:last]; False without memory."""
+    if first < last:
+        if not reserve_ints(to, to.size + last - first):
+            return False
+        memcpy(to.data + to.size, numbers.data + first, (last - first) * sizeof(int32_t))
+        to.size += last - first
+    return True
+
+
 cdef inline bint reserve_doubles(Doubles* b, size_t capacity) noexcept nogil:
     return capacity <= b.capacity or reserve(&b.data, &b.capacity, capacity, sizeof(double))
 

@@ -17,7 +17,7 @@ from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve_ints
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, extend, reserve_ints
 from viterbi_sampling.engine.cuts cimport BLOCK_BYTES, word_ends
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
@@ -40,16 +40,6 @@ cdef inline bint mark(Ints* marks, int32_t at, size_t tokens, float limit) noexc
     marks.data[marks.size + 1] = <int32_t>tokens
     memcpy(&marks.data[marks.size + 2], &limit, sizeof(float))
     marks.size += 3
-    return True
-
-
-cdef bint extend(Ints* to, const Ints* numbers, size_t first, size_t last) noexcept nogil:
-    """Add numbers[first:last]; False without memory."""
-    if first < last:
-        if not reserve_ints(to, to.size + last - first):
-            return False
-        memcpy(to.data + to.size, numbers.data + first, (last - first) * sizeof(int32_t))
-        to.size += last - first
     return True
 
 

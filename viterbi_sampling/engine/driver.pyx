@@ -15,7 +15,7 @@ import numpy as np
 from viterbi_sampling.engine.arrays cimport array_from, list_from
 from viterbi_sampling.engine.beside import run_beside
 from viterbi_sampling.engine.buffer cimport (
-    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, reserve_bytes, reserve_ints,
+    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, extend, reserve_bytes, reserve_ints,
 )
 from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.cuts cimport CutTable
@@ -197,23 +197,13 @@ def join(workers, bint with_spans):
             or (with_spans and not reserve_ints(&worker.tokens.spans, 2 * total))):
         raise MemoryError(f"{total} ids")
     for other in workers[1:]:
-        extend(&worker.tokens.ids, &other.tokens.ids)
-        if with_spans:
-            extend(&worker.tokens.spans, &other.tokens.spans)
+        extend(&worker.tokens.ids, &other.tokens.ids, 0, other.tokens.ids.size)     # there is room
+        extend(&worker.tokens.spans, &other.tokens.spans, 0, other.tokens.spans.size)
     spans = None
     ids = array_from(&worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t), np.int32)
     if with_spans:
         spans = array_from(&worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t), np.int32)
     return ids, spans.reshape(-1, 2) if with_spans else None
-
-
-cdef void extend(Ints* to, Ints* numbers) noexcept nogil:
-    """Move numbers behind those of `to`, which has room for them."""
-    if numbers.size:
-        memcpy(to.data + to.size, numbers.data, numbers.size * sizeof(int32_t))
-        to.size += numbers.size
-    free(numbers.data)
-    memset(numbers, 0, sizeof(Ints))
 
 
 def run_divided(Worker worker, int count):

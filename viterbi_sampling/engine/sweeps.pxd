@@ -13,6 +13,10 @@ from viterbi_sampling.engine.tokens cimport Spelling, Tokens
 cdef int best_sweep(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t size,
                     double* total, Scratch* scratch, Tokens* out) noexcept nogil
 
+# Add the tokens of the best path from `cut` to `end`, which the cells hold. A Status.
+cdef int read_back(const Spelling* spelling, const uint8_t* text, int32_t cut, int32_t end, Scratch* scratch,
+                   Tokens* out) noexcept nogil
+
 # perfect_thresholds and perfect_choices in one, where no weight has an exponent.
 cdef void perfect_sweep(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil
 

@@ -38,7 +38,6 @@ cdef inline int32_t select(int32_t mask, int32_t one, int32_t other) noexcept no
 
 cdef int read_back(const Spelling* spelling, const uint8_t* text, int32_t cut, int32_t end, Scratch* scratch,
                    Tokens* out) noexcept nogil:
-    """Add the tokens of the best path from `cut` to `end` to `out`."""
     cdef size_t count = 0
     cdef int32_t position = end
     while position > cut:

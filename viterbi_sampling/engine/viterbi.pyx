@@ -37,9 +37,9 @@ from libc.string cimport memcpy
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER, Vocabulary, next_position
-from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, add_step, reserve_cells
-from viterbi_sampling.engine.sweeps cimport best_sweep
-from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
+from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, reserve_cells
+from viterbi_sampling.engine.sweeps cimport best_sweep, read_back
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
 from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.words cimport (
@@ -76,21 +76,6 @@ cdef inline void offer(Cell* cells, int32_t cut, int32_t* frontier, int32_t star
         cell.value = candidate
         cell.start = start
         cell.token = token
-
-
-cdef int read_back(const Spelling* spelling, const uint8_t* text, int32_t cut, int32_t end, Scratch* scratch,
-                   Tokens* out) noexcept nogil:
-    """Add the tokens of the best path from `cut` to `end` to `out`."""
-    cdef size_t count = 0
-    cdef int32_t position = end
-    while position > cut:
-        if not add_step(scratch, count, scratch.cells[position - cut].token, position):
-            return NO_MEMORY
-        count += 1
-        position = scratch.cells[position - cut].start
-    if not add_path(out, spelling, text, scratch.path.data, count, cut):
-        return NO_MEMORY
-    return OK
 
 
 cdef int plain_pass(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin,
