@@ -784,6 +784,11 @@ class Tokenizer:
 
     def _segment(self, text: Text, **parameters: Any) -> Encoding:
         """One segmentation with all that is known of it."""
+        encoding = self._untrimmed(text, **parameters)
+        return encoding if self._pipeline is None else self._pipeline.trimmed(encoding, text)
+
+    def _untrimmed(self, text: Text, **parameters: Any) -> Encoding:
+        """The same with its offsets as they are before post-processors change them."""
         if self._pipeline is None or self._pipeline.preparation is None:
             ids, spans, pieces = segment(self._encoder, one_row(text), **parameters)
             surfaces = None
@@ -801,8 +806,7 @@ class Tokenizer:
                 for piece, (begin, _) in zip(pieces, spans, strict=True)
             ]
             spans = self._pipeline.place(prepared, text, spans)
-        encoding = Encoding(ids, self._pieces(ids, pieces, surfaces), spans)
-        return encoding if self._pipeline is None else self._pipeline.trimmed(encoding, text)
+        return Encoding(ids, self._pieces(ids, pieces, surfaces), spans)
 
     def _pieces(
         self, ids: list[int], unknown: list[bytes | None], surfaces: list[str | None] | None = None

@@ -1,4 +1,4 @@
-"""Rows of tokens made into the inputs of a model, all rows at once: cut off, joined with special tokens, padded."""
+"""Rows of tokens made into the inputs of a model, all rows at once: joined with special tokens, padded."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from viterbi_sampling.batch import Batch
 from viterbi_sampling.pipelines.templates import Template
 
 Sizes = npt.NDArray[np.int64]
+Later = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 
 
 class Sequences(NamedTuple):
@@ -29,12 +30,16 @@ class Sequences(NamedTuple):
         """1 for the tokens of the template, 0 for those of a text."""
         return np.equal(self.parts % 2, 0).astype(np.int8)
 
-    def types(self, template: Template) -> npt.NDArray[np.int64]:
-        """The type id of each token, int64."""
+    def types(self, template: Template, later: Later | None = None) -> npt.NDArray[np.int64]:
+        """The type id of each token, int64. `later`: for each row whether its texts have those of `window_types`."""
         prefix, middle, suffix, first, second = template.types
         types = np.where(self.parts == 3, second, np.where(self.parts == 1, first, 0)).astype(np.int64)
         for part, values in ((0, prefix), (2, middle), (4, suffix)):
             types[self.parts == part] = np.tile(np.array(values, np.int64), len(self.rows))
+        if later is not None:
+            sizes = sizes_of(self.rows)
+            for part, rows, type_id in zip((1, 3), later, template.window_types, strict=True):
+                types[(self.parts == part) & np.repeat(rows, sizes)] = type_id
         return types
 
 
@@ -42,57 +47,15 @@ def sizes_of(rows: Batch) -> Sizes:
     return np.diff(rows.offsets)
 
 
-def truncated(rows: Batch, sizes: Sizes, side: str = "right") -> Batch:
-    """Each row with only `sizes` of its tokens: its first ones, or its last where `side` is "left".
+def sliced(rows: Batch, starts: Sizes, sizes: Sizes) -> Batch:
+    """New rows: row i has the `sizes[i]` tokens that begin with token `starts[i]` of all.
 
     >>> rows = Batch(np.array([1, 2, 3, 4], np.int32), np.array([0, 3, 4]))
-    >>> truncated(rows, np.array([2, 1])).to_list(), truncated(rows, np.array([2, 0]), "left").to_list()
-    ([[1, 2], [4]], [[2, 3], []])
+    >>> sliced(rows, np.array([1, 3, 1]), np.array([2, 1, 0])).to_list()
+    [[2, 3], [4], []]
     """
-    starts = rows.offsets[:-1] if side == "right" else rows.offsets[1:] - sizes
     chosen = _consecutive(starts, sizes)
     return Batch(rows.ids[chosen], _offsets(sizes), None if rows.spans is None else rows.spans[chosen])
-
-
-def longest_first(first: Sizes, second: Sizes, length: int) -> tuple[Sizes, Sizes]:
-    """The sizes that leave the two texts of each pair at most `length` tokens together, the longer one cut off first.
-
-    As the tokenizers library does it: of two that are both too long, the longer one gets the odd token.
-
-    >>> longest_first(np.array([9, 3]), np.array([8, 2]), 7)
-    (array([4, 3]), array([3, 2]))
-    """
-    shorter, longer = np.minimum(first, second), np.maximum(first, second)
-    longer = np.minimum(longer, np.maximum(shorter, length - shorter))
-    over = shorter + longer > length
-    shorter = np.where(over, length // 2, shorter)
-    longer = np.where(over, length - length // 2, longer)
-    swapped = first > second
-    return np.where(swapped, longer, shorter), np.where(swapped, shorter, longer)
-
-
-def shortened(
-    first: Batch, second: Batch | None, room: int, strategy: str, side: str = "right"
-) -> tuple[Batch, Batch | None]:
-    """The texts of each row cut off so that they have at most `room` tokens together.
-
-    `strategy`: "only_first", "only_second" or "longest_first". ValueError where that is not possible.
-    """
-    if strategy == "only_second" and second is None:
-        raise ValueError("truncation 'only_second' needs pairs of texts")
-    sizes = sizes_of(first)
-    others = np.zeros_like(sizes) if second is None else sizes_of(second)
-    if room < 0:
-        raise ValueError(f"max_length is {-room} less than the number of special tokens of a row")
-    if strategy == "only_second":
-        others = np.minimum(others, room - sizes)
-    elif strategy == "only_first" or second is None:
-        sizes = np.minimum(sizes, room - others)
-    else:
-        sizes, others = longest_first(sizes, others, room)
-    if min(sizes.min(initial=0), others.min(initial=0)) < 0:
-        raise ValueError(f"truncation {strategy!r}: the other text of a row is longer than max_length by itself")
-    return truncated(first, sizes, side), None if second is None else truncated(second, others, side)
 
 
 def joined(first: Batch, second: Batch | None, template: Template) -> Sequences:

@@ -14,17 +14,24 @@ class Template(NamedTuple):
     """The special ids before the first text, between the two of a pair, and after the last.
 
     types : the type ids of the three, and of the first and of the second text
+    window_types : the type ids of the two texts in other windows of a row that is cut off than the first
     """
 
     prefix: Part = ()
     middle: Part = ()
     suffix: Part = ()
     types: tuple[Part, Part, Part, int, int] = ((), (), (), 0, 0)
+    window_types: tuple[int, int] = (0, 1)
 
     @property
     def special_tokens(self) -> int:
         """How many special tokens a row has."""
         return len(self.prefix) + len(self.middle) + len(self.suffix)
+
+    @property
+    def bare(self) -> Template:
+        """The same without special tokens: what is left are the type ids of the texts."""
+        return Template(types=((), (), (), *self.types[3:]))
 
 
 def of_file(template: FileTemplate, pair: bool) -> Template:
@@ -56,6 +63,7 @@ def of_file(template: FileTemplate, pair: bool) -> Template:
             text_types[0],
             text_types[-1],
         ),
+        template.window_types,
     )
 
 

@@ -21,14 +21,15 @@ from viterbi_sampling.pipelines.calls import Row, keys_of_rows, rows_of_call, to
 from viterbi_sampling.pipelines.keys import Keys
 from viterbi_sampling.pipelines.sequences import (
     Sequences,
+    Sizes,
     joined,
     longest,
     plain,
     shaped,
-    shortened,
     sizes_of,
 )
 from viterbi_sampling.pipelines.templates import Template, of_file, of_marks
+from viterbi_sampling.pipelines.windows import Windows, windows
 
 try:
     from transformers import AutoTokenizer, BatchEncoding, PreTrainedConfig
@@ -185,17 +186,21 @@ class ViterbiSamplingTokenizer(UnigramVocabulary):
         keys = None if sampling is None else self._keys(firsts, index)
         first = tokens_of_rows(firsts, added, segment, keys, 0)
         second = None if seconds is None else tokens_of_rows(seconds, added, segment, keys, SECOND_TEXT)
-        if return_overflowing_tokens:
-            raise ValueError(
-                "return_overflowing_tokens is not offered: encode without truncation and cut the rows into windows"
-            )
-        template = self._template_of(second is not None) if add_special_tokens else Template()
+        template = self._template_of(second is not None, add_special_tokens)
+        cut = windows(first, second)
         if truncation_strategy != TruncationStrategy.DO_NOT_TRUNCATE and max_length is not None:
-            room = max_length - template.special_tokens
-            first, second = shortened(first, second, room, truncation_strategy.value, self.truncation_side)
-        sequences = joined(first, second, template)
+            cut = windows(
+                first,
+                second,
+                max_length - template.special_tokens,
+                truncation_strategy.value,
+                side=self.truncation_side,
+                stride=stride,
+                overflowing=return_overflowing_tokens,
+            )
+        sequences = joined(cut.first, cut.second, template)
         self._eventual_warn_about_too_long_sequence(longest(sequences.rows), max_length, verbose)
-        width = _width(sequences.rows, padding_strategy, max_length, pad_to_multiple_of)
+        width = _width(sizes_of(sequences.rows)[cut.staying], padding_strategy, max_length, pad_to_multiple_of)
         wanted = {
             "input_ids": True,
             "token_type_ids": self._by_default(return_token_type_ids, "token_type_ids"),
@@ -205,12 +210,14 @@ class ViterbiSamplingTokenizer(UnigramVocabulary):
         }
         columns = {
             name: shaped(values, sequences.rows.offsets, fill, width, padding_side or self.padding_side)
-            for name, (values, fill) in self._values(sequences, template).items()
+            for name, (values, fill) in self._values(sequences, template, cut).items()
             if wanted[name]
         }
         if return_length:
             columns["length"] = [len(row) for row in columns["input_ids"]]
-        if not batched and return_tensors is None:
+        if return_overflowing_tokens:
+            columns["overflow_to_sample_mapping"] = cut.rows
+        elif not batched and return_tensors is None:
             columns = {name: column[0] for name, column in columns.items()}
         if return_tensors is None:
             columns = {name: plain(column, name) for name, column in columns.items()}
@@ -266,12 +273,15 @@ class ViterbiSamplingTokenizer(UnigramVocabulary):
         prefix, middle, suffix = ([1] * len(part) for part in (template.prefix, template.middle, template.suffix))
         return [*prefix, *[0] * len(token_ids_0), *middle, *[0] * len(token_ids_1 or ()), *suffix]
 
-    def _template_of(self, pair: bool) -> Template:
+    def _template_of(self, pair: bool, add_special_tokens: bool = True) -> Template:
         """The special tokens around one text or two: what the file says, or what PythonBackend does with two marks."""
+        if not add_special_tokens and self.special_tokens_pattern != "template":
+            return Template()
         if self.special_tokens_pattern == "template":
             if self._template is None:
                 raise ValueError("special_tokens_pattern 'template' needs a tokenizer.json with a post-processor")
-            return of_file(self._template, pair)
+            template = of_file(self._template, pair)
+            return template if add_special_tokens else template.bare
         row = self.build_inputs_with_special_tokens([-1], [-2] if pair else None)
         if None in row:
             raise ValueError(f"special_tokens_pattern {self.special_tokens_pattern!r} needs a token that is not set")
@@ -281,12 +291,15 @@ class ViterbiSamplingTokenizer(UnigramVocabulary):
     def _by_default(self, asked: bool | None, name: str) -> bool:
         return name in self.model_input_names if asked is None else asked
 
-    def _values(self, sequences: Sequences, template: Template) -> dict[str, tuple[npt.NDArray[Any], Any]]:
+    def _values(
+        self, sequences: Sequences, template: Template, cut: Windows
+    ) -> dict[str, tuple[npt.NDArray[Any], Any]]:
         """Every column that can be asked for: its values, and what fills it up."""
         rows = sequences.rows
+        fill = 0 if self.pad_token_id is None else self.pad_token_id  # without the token nothing is filled up
         return {
-            "input_ids": (rows.ids.astype(np.int64), self.pad_token_id),
-            "token_type_ids": (sequences.types(template), self.pad_token_type_id),
+            "input_ids": (rows.ids.astype(np.int64), fill),
+            "token_type_ids": (sequences.types(template, cut.later), self.pad_token_type_id),
             "attention_mask": (np.ones(len(rows.ids), np.int64), 0),
             "special_tokens_mask": (sequences.special.astype(np.int64), 1),
             "offset_mapping": (rows.spans if rows.spans is not None else np.zeros((len(rows.ids), 2), np.int32), 0),
@@ -302,11 +315,9 @@ class ViterbiSamplingConfig(PreTrainedConfig):
 AutoTokenizer.register(ViterbiSamplingConfig, tokenizer_class=ViterbiSamplingTokenizer, exist_ok=True)
 
 
-def _width(rows: Batch, strategy: PaddingStrategy, max_length: int | None, multiple: int | None) -> int | None:
+def _width(sizes: Sizes, strategy: PaddingStrategy, max_length: int | None, multiple: int | None) -> int | None:
     """The length that rows are padded to, None for no padding."""
     if strategy == PaddingStrategy.DO_NOT_PAD:
         return None
-    width = (
-        int(sizes_of(rows).max(initial=0)) if strategy == PaddingStrategy.LONGEST or max_length is None else max_length
-    )
+    width = int(sizes.max(initial=0)) if strategy == PaddingStrategy.LONGEST or max_length is None else max_length
     return width if multiple is None else -(-width // multiple) * multiple

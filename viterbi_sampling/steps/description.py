@@ -134,11 +134,13 @@ Parts: TypeAlias = tuple[tuple[str | tuple[int, ...], int], ...]
 class Template:
     """What a post-processor puts around one text and around a pair, each of which comes once.
 
-    Each part is "A", "B", or a tuple of ids; the second number is its type id.
+    Each part is "A", "B", or a tuple of ids; the second number is its type id. `window_types`: those of "A" and "B" in
+    other windows of a row that is cut off than the first.
     """
 
     single: Parts
     pair: Parts
+    window_types: tuple[int, int] = (0, 1)
 
 
 @dataclass(frozen=True)

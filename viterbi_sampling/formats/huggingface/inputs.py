@@ -77,7 +77,7 @@ def _pair_processing(field: Field, bert: bool, pieces: int) -> Template:
     cls, sep = (ids["cls"], 0), (ids["sep"], 0)
     if bert:
         return Template((cls, ("A", 0), sep), (cls, ("A", 0), sep, ("B", 1), (ids["sep"], 1)))
-    return Template((cls, ("A", 0), sep), (cls, ("A", 0), sep, sep, ("B", 0), sep))
+    return Template((cls, ("A", 0), sep), (cls, ("A", 0), sep, sep, ("B", 0), sep), (0, 0))
 
 
 def _id(field: Field, pieces: int) -> int:
