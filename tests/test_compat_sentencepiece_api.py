@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -412,6 +413,32 @@ def test_without_the_library(tmp_path: Path) -> None:
     root = str(Path(__file__).resolve().parent.parent)
     environment = os.environ | {"PYTHONPATH": root}
     subprocess.run([sys.executable, "program.py"], cwd=tmp_path, env=environment, check=True)
+
+
+def test_in_the_place_of_the_library() -> None:
+    """Under its name in sys.modules, for programs that cannot be changed; the library is found all the same."""
+    program = """
+import sys
+import viterbi_sampling.compat.sentencepiece as spm
+sys.modules["sentencepiece"] = spm
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2, sentencepiece_pb2
+from sentencepiece import SentencePieceProcessor
+processor = sentencepiece.SentencePieceProcessor(model_proto=open(sys.argv[1], "rb").read())
+assert type(processor) is spm.SentencePieceProcessor and processor._library is not None
+model = sentencepiece_model_pb2.ModelProto.FromString(processor.serialized_model_proto())
+assert len(model.pieces) == len(processor) == 500
+message = sentencepiece_pb2.SentencePieceText.FromString(processor.encode("the", return_type="serialized_proto"))
+assert [piece.id for piece in message.pieces] == processor.encode("the")
+assert sentencepiece.SentencePieceNormalizer(rule_name="nfkc", add_dummy_prefix=False).normalize("\uff21") == "A"
+assert sys.modules["sentencepiece"] is spm
+"""
+    from conftest import train
+
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(train(model_type="bpe", vocab_size=500))
+        file.flush()
+        subprocess.run([sys.executable, "-c", program, file.name], check=True)
 
 
 def test_the_protobuf_modules() -> None:

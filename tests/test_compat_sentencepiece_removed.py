@@ -341,8 +341,11 @@ def test_encode_extra_options() -> None:
     assert processor.encode(text, out_type=str) == [*replaced[::-1], "<s>"]
     assert processor.set_encode_extra_options("") is True
     assert processor.encode(text) == ids
+    assert processor.set_encode_extra_options(":eos:") is True
+    assert processor.encode(text) == [*ids, eos]
     with pytest.raises(RuntimeError, match="backwards"):
         processor.set_encode_extra_options("backwards")
+    assert processor.encode(text) == ids
     with pytest.raises(RuntimeError, match="<s>"):
         processor_of("no bos, eos").set_encode_extra_options("bos")
 

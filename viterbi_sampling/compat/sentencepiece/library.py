@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -11,17 +15,44 @@ _SETTINGS: dict[str, Any] = {}
 """Process-wide settings for the library, by the name of the function that sets them."""
 
 
-def library(what: str) -> ModuleType:
-    """The sentencepiece module. ImportError says that `what` needs it, and how to install it."""
+_MODULES: dict[str, ModuleType] = {}
+"""The library's modules, where another module stands under their names."""
+
+
+def library(what: str, module: str = "sentencepiece") -> ModuleType:
+    """The sentencepiece module, or one of its parts. ImportError says that `what` needs it, and how to install it.
+
+    It is found, too, where this package was put in its place: ``sys.modules["sentencepiece"] = spm``.
+    """
     try:
-        import sentencepiece
+        with _names_of_the_library():
+            sentencepiece = importlib.import_module("sentencepiece")
+            found = importlib.import_module(module)
     except ImportError:
         raise ImportError(
             f"{what} needs the sentencepiece library: pip install 'viterbi-sampling[sentencepiece]'"
         ) from None
     for name in list(_SETTINGS):
         getattr(sentencepiece, name)(_SETTINGS.pop(name))
-    return sentencepiece
+    return found
+
+
+@contextmanager
+def _names_of_the_library() -> Iterator[None]:
+    """While it lasts, sys.modules has the library under its names, or nothing."""
+    standing = sys.modules.get("sentencepiece")
+    if standing is None or standing.__name__ == "sentencepiece":
+        yield
+        return
+    shadows = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "sentencepiece"}
+    sys.modules.update(_MODULES)
+    try:
+        yield
+    finally:
+        for name in list(sys.modules):
+            if name.split(".")[0] == "sentencepiece":
+                _MODULES[name] = sys.modules.pop(name)
+        sys.modules.update(shadows)
 
 
 def set_later(name: str, value: Any) -> None:

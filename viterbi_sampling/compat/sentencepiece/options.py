@@ -14,15 +14,16 @@ ExtraOptions = tuple[str, ...]
 
 
 def parse_extra_options(options: str | bytes, unigram: Unigram) -> ExtraOptions:
-    """The options in a text such as "reverse:bos:eos"; RuntimeError for one that there is not, or that has no piece."""
+    """The options in a text such as "reverse:bos:eos"; RuntimeError for one that there is not, or that has no piece.
+
+    Empty ones count for nothing, as in sentencepiece: programs in use say ":eos".
+    """
     if isinstance(options, bytes):
         options = options.decode("utf-8", "replace")
     if not isinstance(options, str):
         raise TypeError(f"extra_option must be a str, not {type(options).__name__}")
-    if not options:
-        return ()
     parsed = []
-    for option in options.split(":"):
+    for option in filter(None, options.split(":")):
         name = "unk" if option == "unk_piece" else option
         if name not in ("reverse", "bos", "eos", "unk"):
             raise RuntimeError(f"extra_option must be some of reverse, bos, eos and unk, joined by ':'; got {option!r}")

@@ -68,15 +68,18 @@ class SentencePieceProcessor(ParallelEncoding, Hypotheses, Decoding, Vocabulary)
         """
         if self._library is not None:
             return self._removed("SetEncodeExtraOptions")(extra_option)  # type: ignore[no-any-return]
-        self._encode_options = parse_extra_options(extra_option, self._unigram())
-        self._plans = {}
+        unigram = self._unigram()
+        self._encode_options, self._plans = (), {}  # those of before are gone where the new ones are refused, too
+        self._encode_options = parse_extra_options(extra_option, unigram)
         return True
 
     def SetDecodeExtraOptions(self, extra_option: str) -> bool:
         """From now on change every sequence before it is decoded, as SetEncodeExtraOptions. True."""
         if self._library is not None:
             return self._removed("SetDecodeExtraOptions")(extra_option)  # type: ignore[no-any-return]
-        self._decode_options = parse_extra_options(extra_option, self._unigram())
+        unigram = self._unigram()
+        self._decode_options = ()
+        self._decode_options = parse_extra_options(extra_option, unigram)
         return True
 
     normalize = Normalize

@@ -2,6 +2,5 @@
 
 from viterbi_sampling.compat.sentencepiece.library import library
 
-library("sentencepiece_pb2")
-
-from sentencepiece.sentencepiece_pb2 import *  # noqa: E402, F403
+_module = library("sentencepiece_pb2", "sentencepiece.sentencepiece_pb2")
+globals().update({name: value for name, value in vars(_module).items() if not name.startswith("_")})
