@@ -50,6 +50,7 @@ MODULES = (
     "engine.enumeration",
     "engine.kbest",
     "engine.alternatives",
+    "engine.results",
     "engine.placing",
     "engine.divided",
     "engine.driver",

@@ -28,7 +28,7 @@ Seed: TypeAlias = "int | np.random.Generator | None"  # a string: numpy.random i
 def one_row(text: Text) -> Rows:
     if not isinstance(text, str | bytes):
         raise TypeError(f"text must be str or UTF-8 bytes, not {type(text).__name__}")
-    return rows_of_objects((text,))
+    return rows_of_objects((text,)).complete()
 
 
 def rows_of(texts: Texts, keep_nulls: bool = False) -> Rows:
@@ -36,6 +36,11 @@ def rows_of(texts: Texts, keep_nulls: bool = False) -> Rows:
 
     A null is a TypeError that names its row; `keep_nulls` keeps those of Arrow columns.
     """
+    return rows_to_gather(texts, keep_nulls).complete()
+
+
+def rows_to_gather(texts: Texts, keep_nulls: bool = False) -> Rows:
+    """`rows_of`, for the engine's driver: it gathers what holds str or bytes while the first rows are at work."""
     if isinstance(texts, list | tuple):
         return rows_of_objects(tuple(texts))
     if isinstance(texts, str | bytes):

@@ -26,33 +26,45 @@ cdef extern from "Python.h":
 
 cdef enum:
     ROWS_AHEAD = 12
+    ROWS_AT_ONCE = 1 << 10
+
+
+cdef class GatheredRows(Rows):
+    """Rows of a tuple of texts, gathered little by little, so that the first are at work before the last are looked at."""
+
+    cdef int more(self) except -1:
+        cdef tuple texts = self.owner
+        cdef Py_ssize_t first = self.ready.load(), i, size
+        cdef Py_ssize_t last = min(first + ROWS_AT_ONCE, self.count)
+        for i in range(first, last):
+            # The texts lie about in memory: their sizes are asked for some rows before.
+            prefetch(<const void*>PyTuple_GET_ITEM(texts, min(i + ROWS_AHEAD, self.count - 1)))
+            text = texts[i]
+            if isinstance(text, str):
+                self.data[i] = <const uint8_t*>PyUnicode_AsUTF8AndSize(text, &size)
+                self.in_characters[i] = PyUnicode_GET_LENGTH(text) != size
+            elif isinstance(text, bytes):
+                self.data[i] = <const uint8_t*>PyBytes_AS_STRING(text)
+                size = PyBytes_GET_SIZE(text)
+            else:
+                advice = "; drop or fill the nulls" if is_null(text) else ""
+                raise TypeError(f"row {i} of texts must be str or UTF-8 bytes, not {type(text).__name__}{advice}")
+            self.sizes[i] = size
+            self.total += size
+        self.ready.store(last)
+        return 0
 
 
 def rows_of(tuple texts not None):
     """Rows of str and UTF-8 bytes; they may be mixed. A tuple holds them, so that nobody takes one away meanwhile.
 
-    TypeError names the row and its type. A str that holds a lone surrogate, which has no UTF-8,
-    is a UnicodeEncodeError.
+    They are gathered when they are needed, or with `Rows.complete`. TypeError names the row and its type. A str that
+    holds a lone surrogate, which has no UTF-8, is a UnicodeEncodeError.
     """
-    cdef Rows rows = Rows()
-    cdef Py_ssize_t i, size
+    cdef GatheredRows rows = GatheredRows()
     rows.allocate(len(texts))
     rows.owner = texts
-    for i in range(rows.count):
-        # The texts lie about in memory: their sizes are asked for some rows before.
-        prefetch(<const void*>PyTuple_GET_ITEM(texts, min(i + ROWS_AHEAD, rows.count - 1)))
-        text = texts[i]
-        if isinstance(text, str):
-            rows.data[i] = <const uint8_t*>PyUnicode_AsUTF8AndSize(text, &size)
-            rows.in_characters[i] = PyUnicode_GET_LENGTH(text) != size
-        elif isinstance(text, bytes):
-            rows.data[i] = <const uint8_t*>PyBytes_AS_STRING(text)
-            size = PyBytes_GET_SIZE(text)
-        else:
-            advice = "; drop or fill the nulls" if is_null(text) else ""
-            raise TypeError(f"row {i} of texts must be str or UTF-8 bytes, not {type(text).__name__}{advice}")
-        rows.sizes[i] = size
-        rows.total += size
+    rows.ready.store(0)
     return rows
 
 

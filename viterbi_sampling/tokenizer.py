@@ -26,6 +26,7 @@ from viterbi_sampling.arguments import (
     key_of_seed,
     one_row,
     rows_of,
+    rows_to_gather,
     thread_count,
     word,
 )
@@ -738,10 +739,10 @@ class Tokenizer:
 
     def _rows(self, texts: Texts) -> tuple[Rows, list[tuple[str | bytes, Prepared]] | None]:
         """The rows that the engine gets for texts, and these with what plain Python made of them, if it did."""
-        rows = rows_of(texts)
+        rows = rows_to_gather(texts)
         if self._pipeline is None or self._pipeline.preparation is None:
             return rows, None
-        given = [text or b"" for text in rows.texts()]
+        given = [text or b"" for text in rows.complete().texts()]
         prepared = list(zip(given, map(self._pipeline.prepare, given), strict=True))
         return rows_of([bytes(made.text) for _, made in prepared]), prepared
 

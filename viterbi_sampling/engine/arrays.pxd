@@ -2,13 +2,14 @@
 
 from libc.stdint cimport int32_t
 
+from viterbi_sampling.engine.buffer cimport Ints
+
 cdef class Memory:
     cdef void* data
     cdef Py_ssize_t size        # bytes
 
-# A one-dimensional numpy array over the first `size` bytes of malloc's memory, which it owns from now on: the pointer to
-# it, which lies at `place`, becomes NULL.
-cdef object array_from(void* place, size_t size, object dtype)
+# A one-dimensional numpy array of these numbers, whose memory it owns from now on: there are none left.
+cdef object array_from(Ints* numbers)
 
 # A list of int. Those of ids are shared among all lists: making an int object for each would take most of the time.
 cdef list list_from(const int32_t* values, size_t count)

@@ -4,9 +4,11 @@ from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 import numpy as np
+
+from viterbi_sampling.engine.buffer cimport Ints
 
 cdef extern from "Python.h":
     int PyGC_Disable()
@@ -99,19 +101,20 @@ cdef class Memory:
         PyBuffer_FillInfo(buffer, self, self.data, self.size, False, flags)
 
 
-cdef object array_from(void* place, size_t size, object dtype):
+cdef object array_from(Ints* numbers):
     cdef Memory memory
     cdef void* fitted
-    if size == 0:
-        return np.empty(0, dtype)
+    if numbers.size == 0:
+        return np.empty(0, np.int32)
     memory = Memory()
-    memcpy(&memory.data, place, sizeof(void*))
-    memset(place, 0, sizeof(void*))
-    memory.size = size
-    fitted = realloc(memory.data, size)     # gives back what was reserved beyond
-    if fitted != NULL:
-        memory.data = fitted
-    return np.frombuffer(memory, dtype)
+    memory.data = numbers.data
+    memory.size = numbers.size * sizeof(int32_t)
+    if numbers.capacity - numbers.size > numbers.size >> 3:     # much is given back; little would have to be asked for again
+        fitted = realloc(memory.data, memory.size)
+        if fitted != NULL:
+            memory.data = fitted
+    memset(numbers, 0, sizeof(Ints))
+    return np.frombuffer(memory, np.int32)
 
 
 cdef list list_from(const int32_t* values, size_t count):

@@ -54,14 +54,13 @@ cdef struct Doubles:
     size_t capacity
 
 
-cdef inline bint reserve(void* place, size_t* capacity, size_t wanted, size_t item) noexcept nogil:
+cdef inline bint reserve_exactly(void* place, size_t* capacity, size_t wanted, size_t item) noexcept nogil:
     """Make room for `wanted` items of `item` bytes in all; False without memory, which leaves all as it is.
 
     `place` is where the pointer to them lies, whatever its type.
     """
     cdef void* data
     if wanted > capacity[0]:
-        wanted += wanted >> 1
         if wanted > <size_t>0x7FFFFFFFFFFFFFFF // item:
             return False
         memcpy(&data, place, sizeof(data))
@@ -73,6 +72,11 @@ cdef inline bint reserve(void* place, size_t* capacity, size_t wanted, size_t it
         if wanted * item >= LARGE:
             advise_large_pages(data, wanted * item)
     return True
+
+
+cdef inline bint reserve(void* place, size_t* capacity, size_t wanted, size_t item) noexcept nogil:
+    """As `reserve_exactly`, with as much again as half of them where more is to come."""
+    return wanted <= capacity[0] or reserve_exactly(place, capacity, wanted + (wanted >> 1), item)
 
 
 cdef inline bint reserve_bytes(Bytes* b, size_t capacity) noexcept nogil:

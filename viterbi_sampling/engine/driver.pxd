@@ -2,10 +2,11 @@
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
-from viterbi_sampling.engine.buffer cimport Bytes, Ints
+from viterbi_sampling.engine.buffer cimport Ints
 from viterbi_sampling.engine.choices cimport Algorithm, Weights
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.kbest cimport BestPaths
+from viterbi_sampling.engine.results cimport Made, Results
 from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.stream cimport Stream
 from viterbi_sampling.engine.tokens cimport Tokens
@@ -34,20 +35,17 @@ cdef class Worker:
     cdef Workspace space
     cdef Task task
     cdef Job* job
-    cdef Py_ssize_t first       # the texts it does: first, ..., last - 1
-    cdef Py_ssize_t last
-    cdef int64_t* sizes         # receives the number of tokens of each path
+    cdef Results results
+    cdef int64_t* ends          # receives where the tokens of each path end
     cdef double* log_probs      # receives their log-probabilities, unless it is NULL
-    cdef Tokens tokens
+    cdef Made made
     cdef Ints origins
     cdef Stream stream
     cdef const uint64_t* words  # what the stream begins with instead of its own, if there are any
     cdef int word_count
     cdef BestPaths paths        # of NBEST
     cdef bint keep_normalized
-    cdef bint with_unknown      # what the normalized text has at unknown tokens is kept:
-    cdef Bytes unknown          # ... one after the other,
-    cdef Ints unknown_ends      # ... and where each ends
+    cdef bint with_unknown      # what the normalized text has at unknown tokens is kept
     cdef Tokens spanned         # of a row with unknown tokens
     cdef int status
     cdef Py_ssize_t failed_row

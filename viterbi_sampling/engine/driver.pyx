@@ -1,8 +1,8 @@
 """The batch driver: rows of texts in, flat arrays of ids (and of spans) out.
 
-A worker owns all that is written while it runs: workspace, ids. The encoder is only read. With
-several threads each takes a run of consecutive rows, of about the same number of bytes; their ids
-are joined at the end. A thread lives inside one call.
+A worker owns all that is written while it runs: workspace, ids. The encoder is only read. Each thread takes runs of
+consecutive rows, as they come; what it makes of them is put in their order (see results). The first rows are at work
+before the last are gathered. A thread lives inside one call.
 """
 
 from libc.math cimport NAN
@@ -10,12 +10,10 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
-import numpy as np
-
-from viterbi_sampling.engine.arrays cimport array_from, list_from
-from viterbi_sampling.engine.beside import run_beside
+from viterbi_sampling.engine.arrays cimport list_from
+from viterbi_sampling.engine.beside import Beside, run_beside
 from viterbi_sampling.engine.buffer cimport (
-    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, extend, reserve_bytes, reserve_ints,
+    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, reserve_bytes, reserve_ints,
 )
 from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.cuts cimport CutTable
@@ -25,6 +23,7 @@ from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary
 from viterbi_sampling.engine.normalizer cimport Rules, normalize
 from viterbi_sampling.engine.divided cimport Share, shares_of
 from viterbi_sampling.engine.placing cimport Given, place_spans
+from viterbi_sampling.engine.results cimport Made, Results, Run, made_free
 from viterbi_sampling.engine.rows cimport NULL_TEXT, Rows, raise_for_status
 from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
@@ -83,52 +82,48 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
     """
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, first_index, indices, first_draw, draws,
                              prefix_id, suffix_id)
-    cdef Py_ssize_t i
+    cdef Results results = Results(rows, draws, with_spans)
     cdef Worker worker
-    cdef int64_t[::1] bounds
-    cdef int64_t share, done
     cdef tuple key = key_of(algorithm, alpha)
-    offsets = np.zeros(rows.count * draws + 1, np.int64)
-    bounds = offsets
-    task.owners += (offsets, log_probs)
-    num_threads = <int>max(1, min(<int64_t>num_threads, rows.total * draws // BYTES_A_THREAD))
-    cdef bint divided = (num_threads > 1 and rows.count == draws == 1 and algorithm == "viterbi" and unknown is None
-                          and encoder.single_precision and encoder.vocabulary.restart == NEVER)
-    cdef int share_count = num_threads
-    num_threads = <int>max(1, min(<int64_t>num_threads, rows.count))
+    results.cancelled = &task.job.cancelled
+    task.owners += (results, log_probs)
+    while rows.ready.load() < rows.count and rows.total * draws < <int64_t>num_threads * BYTES_A_THREAD:
+        rows.more()
+    cdef int shares = <int>max(1, min(<int64_t>num_threads, rows.total * draws // BYTES_A_THREAD))
+    cdef bint divided = (shares > 1 and rows.count == draws == 1 and algorithm == "viterbi" and unknown is None
+                         and encoder.single_precision and encoder.vocabulary.restart == NEVER)
     workers = []
-    share = rows.total // num_threads + 1
-    i = 0
-    for k in range(num_threads):
+    for k in range(<int>max(1, min(<int64_t>shares, rows.count))):
         worker = Worker(encoder, rows, task)
         worker.space = encoder.borrow(key)
-        worker.sizes = &bounds[1]
+        worker.results = results
+        worker.ends = results.ends
         worker.log_probs = &log_probs[0] if log_probs is not None and log_probs.shape[0] else NULL
-        worker.tokens.with_spans = with_spans
+        worker.made.tokens.with_spans = with_spans
         worker.with_unknown = unknown is not None
-        worker.first = i
-        done = 0
-        while i < rows.count and (done < share or k == num_threads - 1):
-            done += max(rows.sizes[i], 0)
-            i += 1
-        worker.last = i
         workers.append(worker)
+    results.alone = len(workers) == 1
+    worker = workers[0]
     if divided:
-        run_divided(workers[0], share_count)
-    elif num_threads == 1 and rows.total * draws < BYTES_UNWATCHED:
-        workers[0].work()
+        run_divided(worker, shares)
     else:
-        run_beside([worker.work for worker in workers], task, rows.total * draws < BYTES_UNWATCHED)
+        with Beside(task) as beside:
+            for other in workers[1:]:
+                beside.start(other.work)
+            rows.complete()
+            if rows.total * draws < BYTES_UNWATCHED:
+                worker.work()
+            else:
+                beside.start(worker.work)
     for worker in workers:
         encoder.give_back(key, worker.space)
-    for worker in workers:
-        worker.raise_for_status()
+    worker = min(workers, key=Worker.first_failed)
+    worker.raise_for_status()
+    if results.alone:
+        results.made, worker.made = worker.made, results.made
     if unknown is not None:
-        for worker in workers:
-            worker.give_unknown(unknown)
-    np.cumsum(offsets, out=offsets)
-    ids, spans = join(workers, with_spans)
-    return ids, offsets, spans
+        give_unknown(encoder, &results.made, unknown)
+    return results.arrays()
 
 
 def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None),
@@ -142,28 +137,26 @@ def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi
     """
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, index, None, draw, 1, -1, -1)
     cdef Worker worker = Worker(encoder, rows, task)
-    cdef int64_t size = 0
+    cdef int64_t end = 0
     cdef Py_ssize_t k
     cdef const int32_t* span
     cdef tuple key = key_of(algorithm, alpha)
     worker.space = encoder.borrow(key)
-    worker.sizes = &size
-    worker.first = 0
-    worker.last = 1
-    worker.tokens.with_spans = True
+    worker.ends = &end
+    worker.made.tokens.with_spans = True
     worker.keep_normalized = True
     if words is not None and words.shape[0]:
         if words.shape[0] >= STREAM_WORDS:
             raise ValueError(f"words must be fewer than {STREAM_WORDS}, got {words.shape[0]}")
         worker.words = &words[0]
         worker.word_count = <int>words.shape[0]
-    worker.work()
+    worker.work_first()
     worker.raise_for_status()
-    ids = list_from(worker.tokens.ids.data, worker.tokens.ids.size)
+    ids = list_from(worker.made.tokens.ids.data, worker.made.tokens.ids.size)
     pieces = []
-    for k in range(<Py_ssize_t>worker.tokens.ids.size):
+    for k in range(<Py_ssize_t>worker.made.tokens.ids.size):
         piece = None
-        span = &worker.tokens.spans.data[2 * k]
+        span = &worker.made.tokens.spans.data[2 * k]
         if ids[k] == encoder.spelling.unknown_id and not encoder.spelling.byte_fallback:
             piece = encoder.visible(worker.space.normalized.data[span[0]:span[1]])
         elif span[0] < span[1] and worker.space.normalized.data[span[0]] >= MARK:
@@ -171,7 +164,7 @@ def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi
         pieces.append(piece)
     encoder.give_back(key, worker.space)
     worker.place(0, 0)
-    spans = [(worker.tokens.spans.data[2 * k], worker.tokens.spans.data[2 * k + 1]) for k in range(len(ids))]
+    spans = [(worker.made.tokens.spans.data[2 * k], worker.made.tokens.spans.data[2 * k + 1]) for k in range(len(ids))]
     return ids, spans, pieces
 
 
@@ -186,24 +179,15 @@ cdef class Task:
         self.job.cancelled = 1
 
 
-def join(workers, bint with_spans):
-    """(ids, spans or None) of all workers, in their order. The first worker's memory grows to hold those of the others."""
-    cdef Worker worker = workers[0]
-    cdef Worker other
-    cdef size_t total = 0
-    for other in workers:
-        total += other.tokens.ids.size
-    if (not reserve_ints(&worker.tokens.ids, total)
-            or (with_spans and not reserve_ints(&worker.tokens.spans, 2 * total))):
-        raise MemoryError(f"{total} ids")
-    for other in workers[1:]:
-        extend(&worker.tokens.ids, &other.tokens.ids, 0, other.tokens.ids.size)     # there is room
-        extend(&worker.tokens.spans, &other.tokens.spans, 0, other.tokens.spans.size)
-    spans = None
-    ids = array_from(&worker.tokens.ids.data, worker.tokens.ids.size * sizeof(int32_t), np.int32)
-    if with_spans:
-        spans = array_from(&worker.tokens.spans.data, worker.tokens.spans.size * sizeof(int32_t), np.int32)
-    return ids, spans.reshape(-1, 2) if with_spans else None
+cdef int give_unknown(Encoder encoder, const Made* made, list found) except -1:
+    """Add to `found` what the normalized text has at the unknown tokens."""
+    cdef int32_t begin = 0, end
+    cdef size_t k
+    for k in range(made.unknown_ends.size):
+        end = made.unknown_ends.data[k]
+        found.append(encoder.visible(made.unknown.data[begin:end]))
+        begin = end
+    return 0
 
 
 def run_divided(Worker worker, int count):
@@ -219,7 +203,7 @@ def run_divided(Worker worker, int count):
     for share in worker.shares:
         share.space = encoder.borrow(key) if share.begin else worker.space
         share.space.scratch.cancelled = &worker.job.cancelled
-        share.tokens.with_spans = worker.tokens.with_spans
+        share.tokens.with_spans = worker.made.tokens.with_spans
         share.prefix_id = worker.job.prefix_id
     run_beside([share.work for share in worker.shares], worker.task, unwatched)
     run_beside([worker.settle_first], worker.task, unwatched)
@@ -294,11 +278,8 @@ cdef class Worker:
         self.job = &task.job
 
     def __dealloc__(self):
-        free(self.tokens.ids.data)
-        free(self.tokens.spans.data)
+        made_free(&self.made)
         free(self.origins.data)
-        free(self.unknown.data)
-        free(self.unknown_ends.data)
         free(self.spanned.ids.data)
         free(self.spanned.spans.data)
         best_paths_free(&self.paths)
@@ -306,7 +287,18 @@ cdef class Worker:
     def work(self):
         """Do the rows, without the interpreter lock."""
         with nogil:
+            self.space.scratch.cancelled = &self.job.cancelled
             self.status = self.run()
+
+    def work_first(self):
+        """Do the first row alone, without the interpreter lock."""
+        with nogil:
+            self.space.scratch.cancelled = &self.job.cancelled
+            self.status = self.run_text(0)
+
+    def first_failed(self):
+        """The row that could not be done, or one that there is not."""
+        return self.rows.count if self.status == OK else self.failed_row
 
     def normalize_first(self):
         """Normalize the first text, which is to be divided."""
@@ -314,12 +306,12 @@ cdef class Worker:
             self.status = TOO_LONG
             if self.rows.sizes[0] <= MAX_TEXT:
                 self.status = normalize(&self.encoder.normalizer.rules, self.rows.data[0], self.rows.sizes[0],
-                                        &self.space.normalized, &self.origins if self.tokens.with_spans else NULL)
+                                        &self.space.normalized, &self.origins if self.made.tokens.with_spans else NULL)
 
     def settle_first(self):
         """Put the shares of the first text together."""
         cdef Share share, first = self.shares[0]
-        self.tokens = first.tokens
+        self.made.tokens = first.tokens
         memset(&first.tokens, 0, sizeof(Tokens))
         self.status = first.status
         for share in self.shares[1:]:
@@ -327,17 +319,17 @@ cdef class Worker:
                 self.status = share.status
             if self.status == OK:
                 with nogil:
-                    self.status = share.settle(&first.score, self.space, &self.tokens)
+                    self.status = share.settle(&first.score, self.space, &self.made.tokens)
         if self.status == OK:
             with nogil:
                 self.status = self.end_first()
 
     cdef int end_first(self) noexcept nogil:
         cdef int32_t size = <int32_t>self.space.normalized.size
-        if self.job.suffix_id >= 0 and not add_token(&self.tokens, self.job.suffix_id, size, size):
+        if self.job.suffix_id >= 0 and not add_token(&self.made.tokens, self.job.suffix_id, size, size):
             return NO_MEMORY
-        self.sizes[0] = <int64_t>self.tokens.ids.size
-        if self.tokens.with_spans:
+        self.ends[0] = <int64_t>self.made.tokens.ids.size
+        if self.made.tokens.with_spans:
             self.place(0, 0)
         return OK
 
@@ -346,26 +338,34 @@ cdef class Worker:
         raise_for_status(self.status, self.failed_row)
 
     cdef int run(self) noexcept nogil:
+        cdef Run run
         cdef Py_ssize_t row
         cdef int status
-        self.space.scratch.cancelled = &self.job.cancelled
-        for row in range(self.first, self.last):
-            status = CANCELLED if self.job.cancelled else self.run_text(row)
+        while self.results.take(&run):
+            status = OK if self.results.expect(&run, &self.made) else NO_MEMORY
+            row = run.first
+            while status == OK and row < run.last:
+                status = CANCELLED if self.job.cancelled else self.run_text(row)
+                row += status == OK
+            if status == OK:
+                status = self.results.deliver(&run, &self.made)
             if status != OK:
                 self.failed_row = row
+                self.results.stop()
                 return status
         return OK
 
     cdef int run_text(self, Py_ssize_t row) noexcept nogil:
-        cdef bint with_origins = self.tokens.with_spans
+        cdef bint with_origins = self.made.tokens.with_spans
         cdef size_t before
         cdef int32_t size
         cdef Py_ssize_t draw
         cdef int status
         if self.rows.sizes[row] == NULL_TEXT:
-            if self.log_probs != NULL:
-                for draw in range(self.job.draws):
-                    self.log_probs[row * self.job.draws + draw] = NAN
+            for draw in range(row * self.job.draws, (row + 1) * self.job.draws):
+                self.ends[draw] = <int64_t>self.made.tokens.ids.size
+                if self.log_probs != NULL:
+                    self.log_probs[draw] = NAN
             return OK
         if self.rows.sizes[row] > MAX_TEXT:
             return TOO_LONG
@@ -382,18 +382,18 @@ cdef class Worker:
             if status != OK:
                 return status
         for draw in range(self.job.draws):
-            before = self.tokens.ids.size
-            self.tokens.after_unknown = False
-            if self.job.prefix_id >= 0 and not add_token(&self.tokens, self.job.prefix_id, 0, 0):
+            before = self.made.tokens.ids.size
+            self.made.tokens.after_unknown = False
+            if self.job.prefix_id >= 0 and not add_token(&self.made.tokens, self.job.prefix_id, 0, 0):
                 return NO_MEMORY
             status = self.run_draw(row, draw)
             if status == OK and self.with_unknown:
                 status = self.keep_unknown(row, draw, before)
             if status != OK:
                 return status
-            if self.job.suffix_id >= 0 and not add_token(&self.tokens, self.job.suffix_id, size, size):
+            if self.job.suffix_id >= 0 and not add_token(&self.made.tokens, self.job.suffix_id, size, size):
                 return NO_MEMORY
-            self.sizes[row * self.job.draws + draw] = <int64_t>(self.tokens.ids.size - before)
+            self.ends[row * self.job.draws + draw] = <int64_t>self.made.tokens.ids.size
             if with_origins and not self.keep_normalized:
                 self.place(row, before)
         return OK
@@ -413,11 +413,11 @@ cdef class Worker:
                 self.stream.filled = self.word_count
         if job.algorithm == NBEST and self.space.normalized.size:
             status = draw_path(&self.paths, job.weights.alpha, stream_next(&self.stream), &self.encoder.spelling,
-                               self.encoder.vocabulary.lengths, self.space.normalized.data, &self.tokens, wanted)
+                               self.encoder.vocabulary.lengths, self.space.normalized.data, &self.made.tokens, wanted)
         else:
             status = decide(job, &self.encoder.vocabulary, &self.encoder.cuts.table, &self.encoder.spelling,
                             self.encoder.single_precision, &self.space.normalized, &self.stream, &self.space.table,
-                            &self.space.scratch, &self.tokens, wanted)
+                            &self.space.scratch, &self.made.tokens, wanted)
         if wanted != NULL:
             self.log_probs[row * job.draws + draw] = min(0.0, log_prob.value + log_prob.rest)
         return status
@@ -426,7 +426,7 @@ cdef class Worker:
         """Keep what the normalized text has at the unknown tokens from token `first` on."""
         cdef int32_t unknown_id = self.encoder.spelling.unknown_id
         cdef const int32_t* span
-        cdef Tokens kept, tokens = self.tokens
+        cdef Tokens kept, tokens = self.made.tokens
         cdef size_t k = first, size
         cdef int status
         while k < tokens.ids.size and tokens.ids.data[k] != unknown_id:
@@ -435,14 +435,14 @@ cdef class Worker:
             return OK
         if not tokens.with_spans:
             # The spans cost too much to be kept for every row: this one is decided again, and is the same again.
-            kept = self.tokens
-            self.tokens = self.spanned
-            self.tokens.ids.size = self.tokens.spans.size = 0
-            self.tokens.after_unknown = False
-            self.tokens.with_spans = True
+            kept = self.made.tokens
+            self.made.tokens = self.spanned
+            self.made.tokens.ids.size = self.made.tokens.spans.size = 0
+            self.made.tokens.after_unknown = False
+            self.made.tokens.with_spans = True
             status = self.run_draw(row, draw)
-            tokens = self.spanned = self.tokens
-            self.tokens = kept
+            tokens = self.spanned = self.made.tokens
+            self.made.tokens = kept
             if status != OK:
                 return status
             k = 0
@@ -450,26 +450,17 @@ cdef class Worker:
             if tokens.ids.data[k] == unknown_id:
                 span = tokens.spans.data + 2 * k
                 size = span[1] - span[0]
-                if self.unknown.size + size > MAX_TEXT:
+                if self.made.unknown.size + size > MAX_TEXT:
                     return TOO_LONG
-                if (not reserve_bytes(&self.unknown, self.unknown.size + size)
-                        or not reserve_ints(&self.unknown_ends, self.unknown_ends.size + 1)):
+                if (not reserve_bytes(&self.made.unknown, self.made.unknown.size + size)
+                        or not reserve_ints(&self.made.unknown_ends, self.made.unknown_ends.size + 1)):
                     return NO_MEMORY
-                memcpy(self.unknown.data + self.unknown.size, self.space.normalized.data + span[0], size)
-                self.unknown.size += size
-                self.unknown_ends.data[self.unknown_ends.size] = <int32_t>self.unknown.size
-                self.unknown_ends.size += 1
+                memcpy(self.made.unknown.data + self.made.unknown.size, self.space.normalized.data + span[0], size)
+                self.made.unknown.size += size
+                self.made.unknown_ends.data[self.made.unknown_ends.size] = <int32_t>self.made.unknown.size
+                self.made.unknown_ends.size += 1
             k += 1
         return OK
-
-    def give_unknown(self, list found not None):
-        """Add to `found` what was kept."""
-        cdef int32_t begin = 0, end
-        cdef size_t k
-        for k in range(self.unknown_ends.size):
-            end = self.unknown_ends.data[k]
-            found.append(self.encoder.visible(self.unknown.data[begin:end]))
-            begin = end
 
     cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil:
         """Turn the spans from token `first` on from positions in the normalized text into ones in the given text."""
@@ -478,4 +469,4 @@ cdef class Worker:
         given.size = <int32_t>self.rows.sizes[row]
         given.in_characters = self.rows.in_characters[row]
         place_spans(&given, &self.origins, self.encoder.normalizer.rules.prepare != NULL,
-                    self.tokens.spans.data + 2 * first, self.tokens.spans.data + self.tokens.spans.size)
+                    self.made.tokens.spans.data + 2 * first, self.made.tokens.spans.data + self.made.tokens.spans.size)

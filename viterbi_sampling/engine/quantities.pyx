@@ -35,7 +35,6 @@ from viterbi_sampling.engine.words cimport (
 )
 from viterbi_sampling.engine.workspace cimport Workspace
 
-cdef object INT32 = np.dtype(np.int32)
 
 cdef enum:
     MOST_EDGES = 1024           # of a word that is kept
@@ -307,7 +306,7 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
         if with_edges:
             found.starts, found.ends, found.tokens, found.marginals, found.conditionals = edge_arrays(&edges)
             if with_parts:
-                found.parts = array_from(&parts.data, parts.size * sizeof(int32_t), INT32).reshape(-1, 2)
+                found.parts = array_from(&parts).reshape(-1, 2)
         return found
     finally:
         edges_free(&edges)

@@ -23,7 +23,17 @@ cdef class Rows:
         self.in_characters = <uint8_t*>calloc(count + 1, 1)
         if not self.data or not self.sizes or not self.in_characters:
             raise MemoryError()
+        self.ready.store(count)
         return 0
+
+    cdef int more(self) except -1:
+        return 0
+
+    def complete(self):
+        """Gather all rows, and give them back."""
+        while self.ready.load() < self.count:
+            self.more()
+        return self
 
     def nulls(self):
         """Which rows are null: a bool array, or None where none is."""
