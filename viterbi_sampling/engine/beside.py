@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-import time
+import _thread
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol
@@ -18,6 +17,9 @@ class Cancelled(Protocol):
 class Beside:
     """Calls in threads of their own, which have ended when the block does; an exception in it, such as Ctrl-C, stops them.
 
+    An exception in one of them is raised at the end. The threads are started without waiting until they run, as
+    `threading.Thread` does: what is done in a few milliseconds would feel it.
+
     >>> from types import SimpleNamespace
     >>> found = []
     >>> with Beside(SimpleNamespace(cancel=lambda: None)) as beside:
@@ -28,47 +30,49 @@ class Beside:
 
     def __init__(self, task: Cancelled) -> None:
         self._task = task
-        self._threads: list[threading.Thread] = []
-        self._started = 0
-        self._done: list[bool] = []
+        self._running: list[_thread.LockType] = []
+        self._errors: list[BaseException] = []
 
     def __enter__(self) -> Beside:
         return self
 
     def start(self, call: Callable[[], object]) -> None:
         """Make this call in a thread of its own."""
-        number = len(self._threads)
+        running = _thread.allocate_lock()
+        running.acquire()
 
         def make() -> None:
             try:
                 call()
+            except BaseException as error:
+                self._errors.append(error)
             finally:
-                self._done[number] = True
+                running.release()
 
-        self._done.append(False)
-        self._threads.append(threading.Thread(target=make))
-        self._threads[-1].start()
-        self._started += 1
+        _thread.start_new_thread(make, ())
+        self._running.append(running)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is not None:
-            self._stop()
-            return
         try:
-            for thread in self._threads:
-                thread.join()
+            if kind is not None:
+                self._task.cancel()
+            self._wait()
         except BaseException:
-            self._stop()
+            self._task.cancel()
+            while self._running:
+                try:
+                    self._wait()
+                except KeyboardInterrupt:
+                    continue
             raise
+        if kind is None and self._errors:
+            raise self._errors[0]
 
-    def _stop(self) -> None:
-        self._task.cancel()
-        # An interrupted join can take a running thread for a dead one, so it is asked what is done.
-        while not all(self._done[: self._started]):
-            try:
-                time.sleep(0.001)
-            except KeyboardInterrupt:
-                continue
+    def _wait(self) -> None:
+        while self._running:
+            with self._running[-1]:
+                pass
+            self._running.pop()
 
 
 def run_beside(calls: Sequence[Callable[[], object]], task: Cancelled, first_here: bool = False) -> None:

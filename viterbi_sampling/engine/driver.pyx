@@ -102,7 +102,7 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
         worker.made.tokens.with_spans = with_spans
         worker.with_unknown = unknown is not None
         workers.append(worker)
-    results.alone = len(workers) == 1
+    results.workers = <int>len(workers)
     worker = workers[0]
     if divided:
         run_divided(worker, shares)
@@ -119,7 +119,7 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
         encoder.give_back(key, worker.space)
     worker = min(workers, key=Worker.first_failed)
     worker.raise_for_status()
-    if results.alone:
+    if results.workers == 1:
         results.made, worker.made = worker.made, results.made
     if unknown is not None:
         give_unknown(encoder, &results.made, unknown)

@@ -31,10 +31,11 @@ cdef class Results:
     cdef Rows rows
     cdef Py_ssize_t draws
     cdef const int* cancelled
-    cdef bint alone             # one worker has all runs: it goes on in the same memory
+    cdef int workers            # one alone has all runs: it goes on in the same memory
     cdef mutex lock             # of all below
     cdef Py_ssize_t next_row    # the first that is not handed out
     cdef Py_ssize_t handed      # runs
+    cdef int64_t handed_bytes
     cdef bint stopped           # nothing more is handed out
     cdef Made made              # of the first `placed` runs
     cdef int64_t bytes          # of the texts that are done

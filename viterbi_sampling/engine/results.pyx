@@ -22,18 +22,19 @@ cdef extern from "<thread>" namespace "std::this_thread" nogil:
 
 cdef enum:
     RUN_BYTES = 1 << 15         # of text, with all draws
+    LAST_BYTES = 1 << 11        # of the last runs, which get shorter and shorter
     ROW_BYTES = 16              # what a row costs besides its text, as bytes of text
     LONG_ROW = 1 << 20
 
 
 cdef class Results:
-    """Of `draws` paths a row. `alone`: there is only one worker."""
+    """Of `draws` paths a row."""
 
     def __cinit__(self, Rows rows not None, Py_ssize_t draws, bint with_spans):
         cdef int64_t[::1] view
         self.rows = rows
         self.draws = draws
-        self.alone = True
+        self.workers = 1
         self.made.tokens.with_spans = with_spans
         self.offsets = np.empty(rows.count * draws + 1, np.int64)
         view = self.offsets
@@ -66,7 +67,7 @@ cdef class Results:
 
     cdef bint take(self, Run* run) noexcept nogil:
         cdef Py_ssize_t ready
-        cdef int64_t most = max(1, RUN_BYTES // self.draws), cost = 0
+        cdef int64_t most = RUN_BYTES, cost = 0
         cdef bint found = False
         while not self.cancelled[0]:
             ready = self.rows.ready.load()
@@ -83,11 +84,14 @@ cdef class Results:
             self.handed += 1
             run.first = run.last = self.next_row
             run.bytes = 0
+            if ready == self.rows.count:
+                most = min(most, max(<int64_t>LAST_BYTES, (self.rows.total - self.handed_bytes) * self.draws // (4 * self.workers)))
             while run.last < ready and cost < most:
                 run.bytes += max(self.rows.sizes[run.last], 0)
                 run.last += 1
-                cost = run.bytes + (run.last - run.first) * ROW_BYTES
+                cost = (run.bytes + (run.last - run.first) * ROW_BYTES) * self.draws
             self.next_row = run.last
+            self.handed_bytes += run.bytes
         self.lock.unlock()
         return found
 
@@ -95,7 +99,7 @@ cdef class Results:
         cdef Waiting* kept
         cdef size_t more
         cdef bint done
-        if self.alone:
+        if self.workers == 1:
             self.bytes += run.bytes
             # Room for the next runs, too, if they are as those before; the worker grows it where they are not.
             more = 2 * made.tokens.ids.size // <size_t>(run.number + 1)
