@@ -32,6 +32,7 @@ from viterbi_sampling.arguments import (
 )
 from viterbi_sampling.batch import Batch, Encoding, Segmentation
 from viterbi_sampling.engine.arrays import joined
+from viterbi_sampling.engine.beside import share_out
 from viterbi_sampling.engine.counting import count_paths
 from viterbi_sampling.engine.driver import ALGORITHMS, run, segment
 from viterbi_sampling.engine.edges import replace
@@ -838,23 +839,21 @@ class Tokenizer:
         return np.ascontiguousarray(array, np.int32)
 
     def _texts(self, ids: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64], threads: int = 1) -> list[str]:
-        threads = min(threads, len(ids) // IDS_A_THREAD)
-        if threads > 1:
-            from concurrent.futures import ThreadPoolExecutor  # slow to import
-
-            cuts = np.searchsorted(bounds, np.linspace(0, len(ids), threads + 1))
-            cuts[0], cuts[-1] = 0, len(bounds) - 1
-            with ThreadPoolExecutor(threads - 1) as pool:
-                parts = pool.map(lambda begin, end: self._texts(ids, bounds[begin : end + 1]), cuts[1:-1], cuts[2:])
-                texts = self._texts(ids, bounds[: cuts[1] + 1])
-                for part in parts:
-                    texts += part
-                return texts
         decoder, denormalizer = self._decoding
-        texts = decoder.decode(ids, bounds)
-        if denormalizer is not None:
-            texts = [denormalizer.normalize(text.encode("utf-8")).decode("utf-8") for text in texts]
-        return texts
+        blocks = max(1, len(ids) // IDS_A_THREAD) if threads > 1 else 1
+        cuts = np.searchsorted(bounds, np.linspace(0, len(ids), blocks + 1))
+        cuts[0], cuts[-1] = 0, len(bounds) - 1
+
+        def decoded(block: int) -> list[str]:
+            texts = decoder.decode(ids, bounds[cuts[block] : cuts[block + 1] + 1])
+            if denormalizer is not None:
+                texts = [denormalizer.normalize(text.encode("utf-8")).decode("utf-8") for text in texts]
+            return texts
+
+        first, *others = share_out(decoded, blocks, min(threads, blocks))
+        for texts in others:
+            first += texts
+        return first
 
 
 def _from_pieces(pieces: list[str], scores: list[float], unk_score: float | None) -> Tokenizer:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import _thread
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Cancelled(Protocol):
@@ -15,7 +17,7 @@ class Cancelled(Protocol):
 
 
 class Beside:
-    """Calls in threads of their own, which have ended when the block does; an exception in it, such as Ctrl-C, stops them.
+    """Calls in threads of their own, ended when the block does. An exception in it, such as Ctrl-C, stops them.
 
     An exception in one of them is raised at the end. The threads are started without waiting until they run, as
     `threading.Thread` does: what is done in a few milliseconds would feel it.
@@ -52,7 +54,9 @@ class Beside:
         _thread.start_new_thread(make, ())
         self._running.append(running)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         try:
             if kind is not None:
                 self._task.cancel()
@@ -85,3 +89,40 @@ def run_beside(calls: Sequence[Callable[[], object]], task: Cancelled, first_her
             beside.start(call)
         if first_here:
             calls[0]()
+
+
+class _Blocks:
+    """The numbers of blocks of work, for whoever comes next."""
+
+    def __init__(self, count: int) -> None:
+        self._left = list(range(count))[::-1]
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            try:
+                yield self._left.pop()
+            except IndexError:
+                return
+
+    def cancel(self) -> None:
+        self._left.clear()
+
+
+def share_out(work: Callable[[int], T], count: int, threads: int) -> list[T]:
+    """[work(0), ..., work(count - 1)], each done by the first thread that is free.
+
+    >>> share_out(lambda block: block * block, 4, threads=2)
+    [0, 1, 4, 9]
+    """
+    blocks = _Blocks(count)
+    found: dict[int, T] = {}
+
+    def take() -> None:
+        for block in blocks:
+            found[block] = work(block)
+
+    with Beside(blocks) as beside:
+        for _ in range(threads - 1):
+            beside.start(take)
+        take()
+    return [found[block] for block in range(count)]

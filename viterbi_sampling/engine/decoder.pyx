@@ -15,7 +15,7 @@ from viterbi_sampling.engine.buffer cimport Bytes, reserve_bytes
 from viterbi_sampling.engine.utf8 cimport decode
 
 cdef enum:
-    BYTES_AT_ONCE = 1 << 18
+    BYTES_AT_ONCE = 1 << 19
     ROWS_AT_ONCE = 4096
 
 cdef enum Kind:
