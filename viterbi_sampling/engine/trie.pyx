@@ -12,6 +12,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
+from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages
 from viterbi_sampling.engine.cuts cimport lowest
 from viterbi_sampling.errors import ModelError
 
@@ -27,6 +28,7 @@ cdef struct Builder:
     bint distinct
     size_t size
     size_t capacity
+    size_t expected             # no fewer slots are asked for at first
     size_t lowest               # no slot of the words of `free` below is
     const uint8_t* text
     int64_t end                 # of the text of all keys
@@ -49,11 +51,14 @@ cdef bint add_block(Builder* b) noexcept nogil:
     cdef size_t i
     cdef void* grown
     if b.size + BLOCK > b.capacity:
-        b.capacity = 2 * b.capacity + 16 * BLOCK
+        # Keys have nearly as few nodes as slots, and fewer than bytes: mostly this is asked for once, in large pages.
+        b.capacity = max(2 * b.capacity, (b.expected + BLOCK - 1) // BLOCK * BLOCK)
         grown = realloc(b.nodes, b.capacity * sizeof(Node))
         if grown == NULL:
             return False
         b.nodes = <Node*>grown
+        if b.capacity * sizeof(Node) >= <size_t>LARGE:
+            advise_large_pages(grown, b.capacity * sizeof(Node))
         grown = realloc(b.free, b.capacity // 8)
         if grown == NULL:
             return False
@@ -209,6 +214,7 @@ cdef class Trie:
         b.size = b.capacity = b.lowest = 0
         b.text = text
         b.end = 0
+        b.expected = 16 * BLOCK
         if count and offsets[ids[count - 1] + 1] > <int64_t>0xFFFFFFFF:
             raise ModelError("the pieces have more than 4 GB of text")
         cdef Key* keys = <Key*>malloc((count + 1) * sizeof(Key))
@@ -218,6 +224,7 @@ cdef class Trie:
                 raise MemoryError()
             for k in range(count):
                 b.end = max(b.end, offsets[ids[k] + 1])
+                b.expected += offsets[ids[k] + 1] - offsets[ids[k]]
             for k in range(count):
                 keys[k].start = <uint32_t>offsets[ids[k]]
                 keys[k].length = <int32_t>(offsets[ids[k] + 1] - offsets[ids[k]])
@@ -231,7 +238,9 @@ cdef class Trie:
             if equal >= 0:
                 piece = text[offsets[equal]:offsets[equal + 1]].decode("utf-8", "backslashreplace")
                 raise ModelError(f"piece {equal} ({piece!r}) is there twice")
-            self.nodes = b.nodes
+            self.nodes = <Node*>realloc(b.nodes, b.size * sizeof(Node))     # what is not used has not been touched
+            if self.nodes == NULL:
+                self.nodes = b.nodes
             self.size = b.size
             b.nodes = NULL
         finally:
