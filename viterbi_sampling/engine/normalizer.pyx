@@ -171,12 +171,18 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
         # What no rule touches is copied. There is always room for as many bytes as are left, and two.
         run = at - written          # out trails text by this much
         while at < size:
-            if origins == NULL and rules.plain[PRINTABLE]:
+            if rules.plain[PRINTABLE]:
                 while at + 8 < size and copy_printable(out.data + (at - run), text + at, text[at + 8] & 0x80,
                                                        rules.remove_extra_whitespaces, &after_space):
+                    if origins != NULL:
+                        for i in range(8):
+                            origins.data[at - run + i] = <int32_t>(at + i)
                     at += 8
                 begin = at
                 while at + 4 <= size and copy_three_bytes(out.data + (at - run), text + at, rules.special):
+                    if origins != NULL:
+                        for i in range(3):
+                            origins.data[at - run + i] = <int32_t>at
                     at += 3
                 if at > begin:
                     after_space = False

@@ -59,6 +59,10 @@ cdef void place_spans(const Given* given, const Ints* origins, bint aligned, int
     if aligned:
         place_aligned(given, origins, first, end)
         return
+    if not given.in_characters and origins.size:
+        while span < end:
+            span[0] = origins.data[span[0]]
+            span += 1
     while span < end:
         span[0] = origins.data[span[0]] if origins.size else 0
         if given.in_characters:
