@@ -3,7 +3,7 @@
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_GET_LENGTH
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint64_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -21,12 +21,15 @@ from viterbi_sampling.engine.words cimport prefetch
 from viterbi_sampling.engine.workspace cimport Workspace
 
 cdef extern from "Python.h":
+    object PyUnicode_New(Py_ssize_t size, Py_UCS4 widest)
+    void* PyUnicode_DATA(object text)
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     PyObject* PyTuple_GET_ITEM(object texts, Py_ssize_t i)
 
 cdef enum:
     ROWS_AHEAD = 12
     ROWS_AT_ONCE = 1 << 10
+    VISIBLE_SPACE = 0x2581
 
 
 cdef class GatheredRows(Rows):
@@ -186,6 +189,39 @@ def annotate(Encoder encoder not None, PieceStrings strings not None, text, bint
         free(origins.data)
     encoder.give_back(VITERBI_KEY, space)
     return ids, pieces, spans
+
+
+def normalized(Encoder encoder not None, text):
+    """The normalized text of a sentencepiece model's text, as others spell it and of the same type; None for a long one."""
+    cdef Py_ssize_t size
+    cdef const uint8_t* data = utf8_of(text, &size)
+    cdef Bytes out
+    cdef size_t i
+    cdef uint8_t top = 0
+    cdef bint has_space = False
+    cdef uint16_t* characters
+    if size > LONG_TEXT or encoder.normalizer.rules.prepare != NULL:
+        return None
+    memset(&out, 0, sizeof(Bytes))
+    try:
+        raise_for_status(normalize(&encoder.normalizer.rules, data, size, &out, NULL), 0)
+        if isinstance(text, bytes):
+            return encoder.visible(out.data[:out.size])
+        for i in range(out.size):
+            top |= out.data[i]
+            has_space |= out.data[i] == 0x20
+        if top >= 0x80 or not (has_space and encoder.normalizer.rules.escape_whitespaces):
+            return encoder.visible(out.data[:out.size]).decode("utf-8")
+        # All is ASCII, but for the spaces; a str must be as wide as its widest character, and no wider.
+        result = PyUnicode_New(out.size, VISIBLE_SPACE)
+        characters = <uint16_t*>PyUnicode_DATA(result)
+        for i in range(out.size):
+            characters[i] = out.data[i]
+            if characters[i] == 0x20:
+                characters[i] = VISIBLE_SPACE
+        return result
+    finally:
+        free(out.data)
 
 
 def align(Encoder encoder not None, text):

@@ -12,7 +12,7 @@ from viterbi_sampling.compat.sentencepiece.hypotheses import Hypotheses
 from viterbi_sampling.compat.sentencepiece.options import parse_extra_options
 from viterbi_sampling.compat.sentencepiece.parallel import ParallelEncoding
 from viterbi_sampling.compat.sentencepiece.vocabulary import Vocabulary
-from viterbi_sampling.texts import align
+from viterbi_sampling.texts import align, normalized
 
 
 class SentencePieceProcessor(ParallelEncoding, Hypotheses, Decoding, Vocabulary):
@@ -34,6 +34,13 @@ class SentencePieceProcessor(ParallelEncoding, Hypotheses, Decoding, Vocabulary)
         With offsets, a pair of it and of the positions in the text that each of its characters, and its end, comes
         from; for bytes, each of its bytes.
         """
+        if not with_offsets and self._model is not None and type(input) is str:
+            try:
+                text = normalized(self._model.encoder, input)
+            except UnicodeEncodeError:
+                text = None  # the long way says what is wrong with it
+            if text is not None:
+                return text
         if self._library is not None:
             return self._library.Normalize(input, with_offsets)
         if isinstance(input, list):
@@ -49,12 +56,12 @@ class SentencePieceProcessor(ParallelEncoding, Hypotheses, Decoding, Vocabulary)
             if isinstance(checked, bytes):
                 return encoder.normalize(checked)
             return encoder.normalize(checked.encode("utf-8")).decode("utf-8")
-        normalized, origins = align(encoder, checked)
+        rewritten, origins = align(encoder, checked)
         if isinstance(checked, bytes):
-            return normalized, origins.tolist()
-        result = normalized.decode("utf-8")
+            return rewritten, origins.tolist()
+        result = rewritten.decode("utf-8")
         # From bytes to characters, on both sides.
-        starts = np.append((np.frombuffer(normalized, np.uint8) & 0xC0) != 0x80, True)
+        starts = np.append((np.frombuffer(rewritten, np.uint8) & 0xC0) != 0x80, True)
         given = np.frombuffer(checked.encode("utf-8"), np.uint8)
         characters = np.append(0, np.cumsum((given & 0xC0) != 0x80))
         if not len(origins):
