@@ -17,7 +17,6 @@ from viterbi_sampling.engine.arrays import lists, pairs
 from viterbi_sampling.engine.decoder import Decoder
 from viterbi_sampling.engine.driver import ALGORITHMS, run
 from viterbi_sampling.engine.pieces import PieceStrings
-from viterbi_sampling.engine.rows import Rows
 from viterbi_sampling.model import Model, PieceType
 from viterbi_sampling.segmentations import different_paths
 from viterbi_sampling.texts import align, encode, rows_of, sample
@@ -124,11 +123,14 @@ class Unigram:
     def _run(
         self, texts: Sequence[str | bytes], law: Law, threads: int, row: Row | None = None, **options: Any
     ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32] | None]:
-        given = rows_of_list(texts)
+        given = rows_of(tuple(texts))
         if row is None:
             row = ROWS.take(given.count) if law else (0, 0)
         seed, first = row
-        return run(self.encoder, given, **law, seed=seed, first_index=first, num_threads=threads, **options)
+        try:
+            return run(self.encoder, given, **law, seed=seed, first_index=first, num_threads=threads, **options)
+        except UnicodeEncodeError as error:  # the rows are gathered while the first are at work
+            raise TypeError(f"input holds a str with a lone surrogate, which has no UTF-8: {error}") from None
 
     def arrays(
         self, texts: Sequence[str | bytes], law: Law, threads: int, prefix_id: int, suffix_id: int
@@ -194,7 +196,7 @@ class Unigram:
         """The `count` best segmentations with their scores; the score of a single one is given as 0.0."""
         if count <= 1:
             return [(self.tokens([text], BEST, 1)[0], 0.0)]
-        paths = nbest(self.encoder, rows_of((text,)), count)
+        paths = nbest(self.encoder, rows_of((text,)).complete(), count)
         spelled = self._spelled(text, [paths.tokens(rank) for rank in range(len(paths))])
         return [(tokens, paths.score(rank)) for rank, tokens in enumerate(spelled)]
 
@@ -202,7 +204,7 @@ class Unigram:
         """The ids of the `count` best segmentations."""
         if count <= 1:
             return [self.ids(text, BEST)]
-        paths = nbest(self.encoder, rows_of((text,)), count)
+        paths = nbest(self.encoder, rows_of((text,)).complete(), count)
         return [paths.ids(rank) for rank in range(len(paths))]
 
     def samples(self, text: bytes, count: int, alpha: float) -> list[tuple[Tokens, float]]:
@@ -215,7 +217,9 @@ class Unigram:
         """`count` different samples, fewer where there are fewer, each with its log inclusion probability."""
         seed, index = ROWS.take(1)
         weights = self.tokenizer._weight_table(alpha)
-        paths, _ = different_paths(self.encoder, rows_of((text,)), weights, count, alpha, seed, index, include_best)
+        paths, _ = different_paths(
+            self.encoder, rows_of((text,)).complete(), weights, count, alpha, seed, index, include_best
+        )
         spelled = self._spelled(text, [path.tokens.tolist() for path in paths])
         return [(tokens, path.log_inclusion) for tokens, path in zip(spelled, paths, strict=True)]
 
@@ -275,14 +279,6 @@ class Unigram:
                     surface = None
             pieces.append(SentencePiece(piece, id, surface, begin, end))
         return pieces
-
-
-def rows_of_list(texts: Sequence[str | bytes]) -> Rows:
-    """The rows of checked texts; TypeError where a str has no UTF-8."""
-    try:
-        return rows_of(tuple(texts))
-    except UnicodeEncodeError as error:
-        raise TypeError(f"input holds a str with a lone surrogate, which has no UTF-8: {error}") from None
 
 
 def character_size(first: int) -> int:
