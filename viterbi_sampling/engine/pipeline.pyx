@@ -298,7 +298,7 @@ cdef class PipelineNormalizer(Normalizer):
             self.set_content(step, content)
         else:
             step.replace.kind = AT_START if step.kind == START else AT_END if step.kind == END else EVERY_STRING
-            pattern, content = needed
+            pattern, content, step.replace.repeated = needed
             flags = pattern
             self.owners.append(pattern)
             step.replace.pattern = &flags[0] if flags.shape[0] else NULL

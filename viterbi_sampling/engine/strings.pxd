@@ -24,6 +24,7 @@ cdef struct ReplaceStep:
     uint8_t ascii[128]          # which of ASCII are in the ranges
     int low                     # at least so many in a row
     bint exact                  # and no more
+    bint repeated               # of AT_START and AT_END: the string any number of times
 
 # Each rewrites the text of `view` into `target`, unless nothing changes. A Status.
 

@@ -79,6 +79,11 @@ cdef size_t find_run(const ReplaceStep* step, const uint8_t* text, size_t size, 
     return size
 
 
+cdef inline bint begins_with(const ReplaceStep* step, const uint8_t* text, size_t size, size_t at) noexcept nogil:
+    """Whether the pattern stands at this place."""
+    return at + step.pattern_size <= size and memcmp(text + at, step.pattern, step.pattern_size) == 0
+
+
 cdef int apply_replace(const ReplaceStep* step, View* view, Text* target, int32_t shift) noexcept nogil:
     cdef size_t size = view.size, at = 0, begin, end = 0
     cdef int32_t first, last
@@ -88,11 +93,16 @@ cdef int apply_replace(const ReplaceStep* step, View* view, Text* target, int32_
     if step.kind == AT_START:
         begin = size if size < step.pattern_size or memcmp(view.text, step.pattern, step.pattern_size) else 0
         end = step.pattern_size
+        while step.repeated and begin < size and begins_with(step, view.text, size, end):
+            end += step.pattern_size
     elif step.kind == AT_END:
         begin = size - step.pattern_size if size >= step.pattern_size else size
         if begin < size and memcmp(view.text + begin, step.pattern, step.pattern_size):
             begin = size
         end = size
+        while (step.repeated and step.pattern_size <= begin < size
+                and begins_with(step, view.text, size, begin - step.pattern_size)):
+            begin -= step.pattern_size
     elif step.kind == EVERY_STRING:
         begin = find_string(step, view.text, size, 0)
         end = begin + step.pattern_size

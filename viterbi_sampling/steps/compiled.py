@@ -99,14 +99,14 @@ def _step(step: Normalizer) -> tuple[str, Any] | None:
     if isinstance(step, Strip):
         return "strip", (step.left, step.right)
     if isinstance(step, Prepend):
-        return "first", (_encoded(""), _encoded(step.content))
+        return "first", (_encoded(""), _encoded(step.content), False)
     if not step.is_regex:
-        return "string", (_encoded(step.pattern), _encoded(step.content))
+        return "string", (_encoded(step.pattern), _encoded(step.content), False)
     pattern = parse(step.pattern)
     if isinstance(pattern, AtStart):
-        return "start", (_encoded(pattern.content), _encoded(step.content))
+        return "start", (_encoded(pattern.content), _encoded(step.content), pattern.repeated)
     if isinstance(pattern, AtEnd):
-        return "end", (_encoded(pattern.content), _encoded(step.content))
+        return "end", (_encoded(pattern.content), _encoded(step.content), pattern.repeated)
     if isinstance(pattern, Run) and len(pattern.ranges) <= MOST_RANGES:
         return "run", (pattern.ranges, pattern.low, pattern.exact, _encoded(step.content))
     return None

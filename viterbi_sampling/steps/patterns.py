@@ -1,6 +1,6 @@
 """Regular expressions that tokenizer.json files of Unigram models really hold: runs of certain characters.
 
-They are Oniguruma's. Those of two kinds are understood here; all others are left to the tokenizers library.
+They are Oniguruma's. Those of a few kinds are understood here; all others are left to the tokenizers library.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _ATOM = re.compile(
 # In Oniguruma ^ matches at the beginning of each line; not after a newline is only at that of the text.
 _START = re.compile(r"(?:\(\?<!(?:\\n|\n)\)\^|\\A)(?P<content>[^\\\[\](){}.*+?^$|]*)\Z")
 _END = re.compile(r"(?P<content>[^\\\[\](){}.*+?^$|]+)\\z\Z")
+_STARTS = re.compile(r"\\A(?P<content>[^\\\[\](){}.*+?^$|])\+\Z", re.DOTALL)
+_ENDS = re.compile(r"(?P<content>[^\\\[\](){}.*+?^$|])\+\\z\Z", re.DOTALL)
 _SET = r"\[(?P<inner>[^\[\]\\&^]*(?:\\.[^\[\]\\&^]*)*)\]|\\p\{Zs\}|\\.[0-9A-Fa-f]{4}|\\[^pux]|[^\\\[\](){}.*+?^$|#]"
 _PATTERN = re.compile(rf"(?P<atoms>{_SET})(?P<times>\+|\{{(?P<low>\d{{1,3}})(?P<comma>,)?\}})?\Z", re.DOTALL)
 
@@ -47,26 +49,36 @@ class Run:
 
 @dataclass(frozen=True)
 class AtStart:
-    """`content`, which may be empty, where the text begins with it."""
+    """`content`, which may be empty, where the text begins with it; if `repeated`, a run of this one character."""
 
     content: str = ""
+    repeated: bool = False
 
     def matches(self, text: str) -> Iterator[tuple[int, int]]:
         """The span of the match, if there is one."""
         if text.startswith(self.content):
-            yield 0, len(self.content)
+            yield 0, len(text) - len(text.lstrip(self.content)) if self.repeated else len(self.content)
 
 
 @dataclass(frozen=True)
 class AtEnd:
-    """`content`, which is not empty, where the text ends with it."""
+    """`content`, which is not empty, where the text ends with it; if `repeated`, a run of this one character."""
 
     content: str
+    repeated: bool = False
 
     def matches(self, text: str) -> Iterator[tuple[int, int]]:
         """The span of the match, if there is one."""
         if text.endswith(self.content):
-            yield len(text) - len(self.content), len(text)
+            yield len(text.rstrip(self.content)) if self.repeated else len(text) - len(self.content), len(text)
+
+
+_AT_ENDS: tuple[tuple[re.Pattern[str], type[AtStart | AtEnd], bool], ...] = (
+    (_START, AtStart, False),
+    (_END, AtEnd, False),
+    (_STARTS, AtStart, True),
+    (_ENDS, AtEnd, True),
+)
 
 
 def parse(pattern: str) -> Run | AtStart | AtEnd | None:
@@ -75,12 +87,10 @@ def parse(pattern: str) -> Run | AtStart | AtEnd | None:
     >>> parse(" {2,}")
     Run(ranges=((32, 32),), low=2, exact=False)
     """
-    start = _START.match(pattern)
-    if start is not None:
-        return AtStart(start["content"])
-    end = _END.match(pattern)
-    if end is not None:
-        return AtEnd(end["content"])
+    for ends, kind, repeated in _AT_ENDS:
+        end = ends.match(pattern)
+        if end is not None:
+            return kind(end["content"], repeated)
     found = _PATTERN.match(pattern)
     if found is None:
         return None
@@ -93,6 +103,30 @@ def parse(pattern: str) -> Run | AtStart | AtEnd | None:
         return Run(ranges, 1, False)
     low = int(found["low"])
     return Run(ranges, low, found["comma"] is None) if low else None
+
+
+def one_by_one(pattern: str, content: str) -> tuple[str, ...]:
+    r"""Patterns that do the same when each is replaced by `content` in turn; the pattern alone where it has no such.
+
+    That is so for a run of characters or one of them where no run is, and for what is removed at both ends.
+
+    >>> one_by_one(r"\s{2,}|[\n\t]", " "), one_by_one(r"\A +| +\z", ""), one_by_one("a|b", "x")
+    (('\\s{2,}', '[\\n\\t]'), ('\\A +', ' +\\z'), ('a|b',))
+    """
+    first, bar, second = pattern.partition("|")
+    runs = parse(first), parse(second)
+    if not bar:
+        return (pattern,)
+    if isinstance(runs[0], AtStart) and isinstance(runs[1], AtEnd):
+        apart = content == "" and len(runs[0].content) == len(runs[1].content) == 1
+    elif isinstance(runs[0], Run) and isinstance(runs[1], Run):
+        # What the second finds is a part of no match of the first, and nothing that the first puts in its place.
+        inside = all(any(a <= low and high <= b for a, b in runs[0].ranges) for low, high in runs[1].ranges)
+        found = any(low <= ord(character) <= high for character in content for low, high in runs[1].ranges)
+        apart = inside and not found and not runs[0].exact and runs[1] == Run(runs[1].ranges)
+    else:
+        apart = False
+    return (first, second) if apart else (pattern,)
 
 
 def _members(text: str) -> Ranges | None:

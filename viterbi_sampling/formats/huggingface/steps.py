@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from viterbi_sampling.engine.normalizer import read_charsmap
@@ -30,6 +31,7 @@ from viterbi_sampling.steps.description import (
     UnicodeForm,
     WhitespaceSplit,
 )
+from viterbi_sampling.steps.patterns import one_by_one
 
 
 def steps_in(field: Field | None, key: str) -> list[Field]:
@@ -136,7 +138,14 @@ _DECODERS: dict[str, Callable[[Field], TokenDecoder]] = {
 
 def read_normalizers(field: Field | None) -> tuple[Normalizer, ...]:
     """The normalizers, in their order."""
-    return tuple(_kind(step, _NORMALIZERS, "normalizers") for step in steps_in(field, "normalizers"))
+    steps: list[Normalizer] = []
+    for found in steps_in(field, "normalizers"):
+        step = _kind(found, _NORMALIZERS, "normalizers")
+        if isinstance(step, Replace) and step.is_regex:
+            steps += (replace(step, pattern=pattern) for pattern in one_by_one(step.pattern, step.content))
+        else:
+            steps.append(step)
+    return tuple(steps)
 
 
 def read_pre_tokenizers(field: Field | None) -> tuple[PreTokenizer, ...]:
