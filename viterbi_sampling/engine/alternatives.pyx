@@ -184,6 +184,7 @@ def nbest(Encoder encoder not None, Rows rows not None, size_t count):
     cdef Workspace space = encoder.borrow(key)
     cdef int cancelled = 0, status
     cdef size_t until = 0
+    rows.complete()
     memset(&paths, 0, sizeof(BestPaths))
     space.scratch.cancelled = &cancelled
     try:

@@ -135,6 +135,7 @@ def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi
     `spans` are positions in the given text; `pieces` the bytes of each token in the normalized
     text (of an added token its mark), None for tokens whose piece their id tells.
     """
+    rows.complete()
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, index, None, draw, 1, -1, -1)
     cdef Worker worker = Worker(encoder, rows, task)
     cdef int64_t end = 0

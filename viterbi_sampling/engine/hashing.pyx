@@ -74,6 +74,7 @@ cdef uint64_t xxh64(const uint8_t* data, size_t size) noexcept nogil:
 def hashes(Rows rows not None):
     """The XXH64 of the UTF-8 of each row; 0 for a null."""
     cdef Py_ssize_t i
+    rows.complete()
     result = np.zeros(rows.count, np.uint64)
     cdef uint64_t[::1] view = result
     with nogil:

@@ -275,6 +275,7 @@ def analyse(Encoder encoder not None, Rows rows not None, double alpha=0.0, weig
     cdef bint weighted = weights is not None, with_parts = with_conditionals or not weighted
     cdef tuple key = ("quantities", alpha)
     cdef Workspace space = encoder.borrow(key)
+    rows.complete()
     memset(&edges, 0, sizeof(Edges))
     memset(&parts, 0, sizeof(Ints))
     memset(&conditionals, 0, sizeof(Doubles))

@@ -11,7 +11,7 @@ cdef class Rows:
     cdef int64_t* sizes
     cdef uint8_t* in_characters     # spans are counted in characters, not in bytes
     cdef readonly Py_ssize_t count
-    cdef atomic[Py_ssize_t] ready   # the first rows, which may be read; all of them, but while they are gathered
+    cdef atomic[Py_ssize_t] ready   # the first rows, which may be read: all of them once they are complete
     cdef readonly int64_t total     # bytes of these
     cdef object owner               # keeps the texts alive
     cdef int allocate(self, Py_ssize_t count) except -1

@@ -38,6 +38,7 @@ cdef class Rows:
     def nulls(self):
         """Which rows are null: a bool array, or None where none is."""
         cdef Py_ssize_t i, count = 0
+        self.complete()
         result = np.zeros(self.count, np.uint8)
         cdef uint8_t[::1] view = result
         for i in range(self.count):
@@ -48,6 +49,7 @@ cdef class Rows:
     def texts(self):
         """The texts as they were given: str where spans are in characters, bytes, or None for a null."""
         cdef Py_ssize_t i
+        self.complete()
         found = []
         for i in range(self.count):
             text = None if self.sizes[i] == NULL_TEXT else self.data[i][:self.sizes[i]]
