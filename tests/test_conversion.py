@@ -168,6 +168,21 @@ RIGHT = {"type": "Strip", "strip_left": False, "strip_right": True}
 LINES = [{"type": "Replace", "pattern": {"String": end}, "content": " "} for end in "\t\n\r"]
 
 
+def regex(pattern: str, content: str) -> dict[str, object]:
+    return {"type": "Replace", "pattern": {"Regex": pattern}, "content": content}
+
+
+DEBERTA = [regex(r"\s{2,}|[\n\r\t]", " "), {"type": "NFC"}, RIGHT]
+CONVERTED = [
+    *LINES,
+    regex(r"\A +| +\z", ""),
+    regex(" {2,}", " "),
+    {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+    regex("\\A\u2581", "\u2581\u2581"),
+]
+"""What transformers 5 writes for DeBERTa-v2 and Barthez, and for models that it converts from sentencepiece."""
+
+
 @pytest.mark.parametrize(
     ("normalizers", "scheme", "message"),
     [
@@ -179,6 +194,9 @@ LINES = [{"type": "Replace", "pattern": {"String": end}, "content": " "} for end
         ([RIGHT], "never", "texts that begin or end with a space"),
         ([LINES[0]], "always", "texts that begin with a space"),
         ([LINES[0]], "never", None),
+        (DEBERTA, "always", None),
+        (CONVERTED, "always", None),
+        ([regex(" {2,}", " "), *LINES, RIGHT], "always", "texts with runs of tabs"),
     ],
 )
 def test_spaces_that_sentencepiece_treats_otherwise_are_an_error(
@@ -229,6 +247,28 @@ def test_what_a_tokenizer_json_cannot_hold_is_an_error(tmp_path: Path) -> None:
     ):
         with pytest.raises(ModelError, match=message):
             model.save(tmp_path / "a.json", format="huggingface")
+
+
+def test_a_dash_that_is_an_added_token_begins_words_anew(tmp_path: Path) -> None:
+    """In tokenizers, where Metaspace puts U+2581 after it; sentencepiece goes on in the word."""
+    tokens = [added(0, "<unk>"), added(3, "ab", special=False)]
+    for scheme, steps, message in (
+        ("always", CONVERTED, "texts with 'ab' beside a word; save"),
+        ("never", [*LINES, RIGHT, regex("\\A +", ""), regex(" {2,}", " ")], "texts with 'ab' beside a word; save"),
+        ("never", LINES, None),
+    ):
+        normalizer = {"type": "Sequence", "normalizers": steps}
+        metaspace = {**METASPACE, "prepend_scheme": scheme}
+        content = small(pre_tokenizer=metaspace, normalizer=normalizer, added_tokens=tokens)
+        tokenizer, peer = Tokenizer.from_bytes(content.encode("utf-8")), tokenizers.Tokenizer.from_str(content)
+        if message is not None:
+            with pytest.raises(ModelError, match=message):
+                tokenizer.save(tmp_path / "a.model", format="sentencepiece")
+        tokenizer.save(tmp_path / "a.model", format="sentencepiece", exact=message is None)
+        converted = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "a.model"))
+        texts = ("bab", "baba", "b aba", "bab b")
+        same = [peer.encode(text, add_special_tokens=False).ids == converted.encode(text) for text in texts]
+        assert all(same) == (message is None)
 
 
 def test_the_command_converts(tmp_path: Path) -> None:

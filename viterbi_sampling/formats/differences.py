@@ -5,6 +5,7 @@ from __future__ import annotations
 from viterbi_sampling.formats.huggingface.writer import plain_pieces
 from viterbi_sampling.formats.without_pipeline import treated_otherwise
 from viterbi_sampling.model import Model, PieceType
+from viterbi_sampling.steps.description import Replace, Strip
 
 
 def differences(model: Model, format: str) -> list[str]:
@@ -16,7 +17,13 @@ def differences(model: Model, format: str) -> list[str]:
         return []
     named = ["runs like ----- whose segmentations tie", "special tokens in the text"]
     if format == "sentencepiece":
-        return (treated_otherwise(model.pipeline) if model.pipeline is not None else []) + named
+        if model.pipeline is None:
+            return named
+        if any(isinstance(step, Strip) and step.right for step in model.pipeline.normalizers):
+            named.append("white space at the end that is no space, tab or line end")
+        if any(step == Replace(r"\s{2,}", True, " ") for step in model.pipeline.normalizers):
+            named.append("three or more unusual white-space characters side by side")
+        return treated_otherwise(model.pipeline) + named
     if model.normalizer.charsmap:
         named.append(
             "clusters of several characters that the character map composes (decomposed Hangul, two-part vowels)"

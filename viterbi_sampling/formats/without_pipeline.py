@@ -32,7 +32,10 @@ from viterbi_sampling.steps.description import (
     UnicodeForm,
     WhitespaceSplit,
 )
-from viterbi_sampling.steps.patterns import AtEnd, AtStart, Run, parse
+from viterbi_sampling.steps.patterns import SPACES, AtEnd, AtStart, Ranges, Run, parse
+from viterbi_sampling.steps.patterns import WHITE_SPACE as WHITE
+
+RUNS = "texts with runs of tabs, line ends or other white space"
 
 
 def without_pipeline(model: Model, pipeline: Pipeline, exact: bool = True) -> Model:
@@ -52,9 +55,11 @@ def without_pipeline(model: Model, pipeline: Pipeline, exact: bool = True) -> Mo
         raise ModelError("a sentencepiece model needs an unknown piece, and model.unk_id is null")
     if not len(normal):
         raise ModelError("a sentencepiece model needs a normal piece, and all pieces are added tokens")
-    if exact and otherwise:
+    inside = _inside(pipeline, words)
+    if exact and (otherwise or inside):
+        advice = "" if inside or RUNS in otherwise else "; stripped texts (str.strip) have the same ids"
         raise ModelError(
-            f"a sentencepiece model would give other ids to {' and '.join(otherwise)}; "
+            f"a sentencepiece model would give other ids to {' and '.join(otherwise + inside)}{advice}; "
             "save(exact=False), or convert --inexact, writes it all the same"
         )
     made = replace(
@@ -100,6 +105,12 @@ def _prefix(steps: list[Normalizer], pipeline: Pipeline) -> tuple[bool, bool]:
         raise ModelError(f"pre_tokenizer: sentencepiece has nothing like {_named(last)}")
     if last.replacement != SPACE:
         raise ModelError(f"pre_tokenizer: the replacement is {last.replacement!r}, not U+2581 as in sentencepiece")
+    # What transformers writes before a Metaspace that does the same; only U+2581 itself in a text may differ.
+    doubled = steps[-1] if steps else None
+    if isinstance(doubled, Replace) and doubled.content == 2 * SPACE and _at_end(doubled) == AtStart(SPACE):
+        steps.pop()
+    if steps and steps[-1] == Replace(" ", False, SPACE):
+        steps.pop()
     return last.prepend != "never", words
 
 
@@ -108,29 +119,53 @@ def _named(step: object) -> str:
 
 
 def treated_otherwise(pipeline: Pipeline) -> list[str]:
-    """The ordinary texts whose ids are others in sentencepiece, which treats spaces at the ends otherwise."""
+    """The ordinary texts whose ids are others in sentencepiece."""
     steps = list(pipeline.normalizers)
     prefix, words = _prefix(steps, pipeline)
-    return _edges(steps, prefix, words, bool(pipeline.pre_tokenizers))[1]
+    return _edges(steps, prefix, words, bool(pipeline.pre_tokenizers))[1] + _inside(pipeline, words)
+
+
+def _inside(pipeline: Pipeline, words: bool) -> list[str]:
+    """The texts with an added token of ordinary characters, such as a dash, beside which a word begins or ends anew."""
+    last = pipeline.pre_tokenizers[-1] if pipeline.pre_tokenizers else None
+    anew = words or (isinstance(last, Metaspace) and last.prepend == "always")
+    # What lies between tokens that are found before the text is normalized is a text of its own for these.
+    ends = any(isinstance(step, Strip | Prepend) or _at_end(step) for step in pipeline.normalizers)
+    found = {token.content for token in pipeline.added if anew or (ends and not token.normalized)}
+    ordinary = sorted(content for content in found if content[0] not in "<[" or content[-1] not in ">]")
+    if not ordinary:
+        return []
+    return [f"texts with {', '.join(map(repr, ordinary[:3]))}{' ...' if len(ordinary) > 3 else ''} beside a word"]
+
+
+def _at_end(step: Normalizer) -> AtStart | AtEnd | None:
+    """The end of a text that a step replaces."""
+    pattern = parse(step.pattern) if isinstance(step, Replace) and step.is_regex else None
+    return pattern if isinstance(pattern, AtStart | AtEnd) else None
 
 
 def _edges(steps: list[Normalizer], prefix: bool, words: bool, metaspace: bool) -> tuple[bool, list[str]]:
     """(remove_extra_whitespaces, the texts that it treats otherwise), what says so taken from `steps`."""
     shortened = left = right = words
     doubled = stripped = False
-    for step in list(steps):
+    given = list(steps)
+    spaced: list[Normalizer] = []  # what may make spaces where runs of them have been shortened
+    for number, step in enumerate(given):
         if isinstance(step, Strip):
             left, right, stripped = left or step.left, right or step.right, True
         elif isinstance(step, Replace) and step.is_regex:
             pattern = parse(step.pattern)
-            if step.content == "" and pattern == AtStart(" "):
+            if step.content == "" and pattern in (AtStart(" "), AtStart(" ", True)):
                 left = True
-            elif step.content == "" and pattern == AtEnd(" "):
+            elif step.content == "" and pattern in (AtEnd(" "), AtEnd(" ", True)):
                 right = True
             elif prefix and step.content == "  " and pattern == AtStart(" "):
                 doubled = True
-            elif step.content in (" ", SPACE) and _is_run_of_spaces(pattern):
-                shortened = True
+            elif step.content in (" ", SPACE) and _is_run(pattern, SPACES):
+                shortened, spaced = True, [later for later in given[number + 1 :] if not isinstance(later, Strip)]
+            elif step.content == " " and _is_run(pattern, WHITE):
+                shortened = True  # the map makes a space of unusual white space with more beside it
+                continue
             else:
                 continue
         else:
@@ -146,11 +181,13 @@ def _edges(steps: list[Normalizer], prefix: bool, words: bool, metaspace: bool) 
         otherwise.append("texts that end with a space or what becomes one")
     if stripped and any(_applied(steps, character) not in ("", " ") for character in "\t\n\r"):
         otherwise.append("texts that begin or end with a tab or a line end")
+    if not words and any(_applied(spaced, character) == " " for character in WHITE_SPACE - {" "}):
+        otherwise.append(RUNS)
     return shortened, otherwise
 
 
-def _is_run_of_spaces(pattern: object) -> bool:
-    return isinstance(pattern, Run) and pattern.ranges == ((0x20, 0x20),) and not pattern.exact
+def _is_run(pattern: object, ranges: Ranges) -> bool:
+    return isinstance(pattern, Run) and pattern.ranges == ranges and not pattern.exact and pattern.low <= 2
 
 
 def _applied(steps: list[Normalizer], text: str) -> str:
@@ -230,6 +267,11 @@ def _keys(step: Normalizer) -> set[str]:
         pattern = parse(step.pattern) if step.is_regex else None
         if not step.is_regex:
             return {step.pattern}
+        if pattern == Run(WHITE, 1, False):
+            return set(WHITE_SPACE)
+        if pattern == Run(WHITE, 2, False):
+            unusual = WHITE_SPACE - set(" \t\n\r")
+            return {a + b for a in WHITE_SPACE for b in WHITE_SPACE if a in unusual or b in unusual}
         if isinstance(pattern, Run) and pattern.exact and pattern.low == 1:
             codes = [code for low, high in pattern.ranges for code in range(low, high + 1)]
             if len(codes) <= 1 << 16:

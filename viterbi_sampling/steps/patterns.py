@@ -20,6 +20,8 @@ _CLASSES: dict[str, Ranges] = {
     r"\n": ((0x0A, 0x0A),),
     r"\r": ((0x0D, 0x0D),),
 }  # fmt: skip
+SPACES: Ranges = ((0x20, 0x20),)
+WHITE_SPACE: Ranges = _CLASSES[r"\s"]
 _ATOM = re.compile(
     r"\\p\{Zs\}|\\[stnr]|\\x[0-9A-Fa-f]{2}(?![0-9A-Fa-f])|\\u[0-9A-Fa-f]{4}|\\[.^$*+?()\[\]{}|\\/\-]|[^\\\[\]^&\-]"
 )
