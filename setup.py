@@ -52,6 +52,7 @@ MODULES = (
     "engine.alternatives",
     "engine.results",
     "engine.placing",
+    "engine.borders",
     "engine.divided",
     "engine.driver",
     "engine.quantities",

@@ -27,6 +27,10 @@ cdef struct Rules:
 # Status.
 cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* out, Ints* origins) noexcept nogil
 
+# The same for a part of a text, between borders where normalization is in no special state (borders.pyx); not for a pipeline.
+cdef int normalize_part(const Rules* rules, const uint8_t* text, size_t size, bint first, bint last, Bytes* out,
+                        Ints* origins) noexcept nogil
+
 cdef class Normalizer:
     cdef Rules rules
     cdef object charsmap            # owns what `rules` points to
@@ -35,3 +39,5 @@ cdef class Normalizer:
     cdef object plain
     cdef Trie symbols
     cdef Composer composer
+    cdef int longest_match          # bytes of a rule or a symbol; see borders.pyx
+    cdef int find_longest_match(self) except -2

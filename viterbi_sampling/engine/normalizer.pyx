@@ -28,6 +28,7 @@ cdef enum:
     MAX_RULE_MATCHES = 32       # sentencepiece looks at so many matching rules, shortest first
     MAX_SYMBOL_MATCHES = 64     # and at so many matching symbols
     SPACE = 0x20
+    MOST_DEPTH = 256            # of the trie of a character map whose depth is asked for
     PRINTABLE = 255             # the flag that says that all printable ASCII characters are plain
 
 cdef const uint8_t* REPLACEMENT_CHARACTER = b"\xef\xbf\xbd"
@@ -138,13 +139,18 @@ cdef size_t rewrite_one(const Rules* rules, const uint8_t* text, size_t size,
 
 
 cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* out, Ints* origins) noexcept nogil:
+    if rules.prepare != NULL:
+        return rules.prepare(rules.pipeline, text, size, out, origins)
+    return normalize_part(rules, text, size, True, True, out, origins)
+
+
+cdef int normalize_part(const Rules* rules, const uint8_t* text, size_t size, bint first, bint last, Bytes* out,
+                        Ints* origins) noexcept nogil:
     cdef size_t at = 0, used, piece_size, begin, written = 0, i, run
     cdef const uint8_t* piece
     cdef uint32_t codepoint
     cdef uint8_t byte
-    cdef bint after_space = rules.remove_extra_whitespaces
-    if rules.prepare != NULL:
-        return rules.prepare(rules.pipeline, text, size, out, origins)
+    cdef bint after_space = first and rules.remove_extra_whitespaces
     if rules.composition != NULL:
         return compose(rules.composition, text, size, out, origins)
     out.size = 0
@@ -152,7 +158,7 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
         origins.size = 0
     if size > MAX_TEXT:
         return TOO_LONG
-    if rules.remove_extra_whitespaces:
+    if after_space:
         while at < size:
             used = rewrite_one(rules, text + at, size - at, &piece, &piece_size)
             if piece_size != 1 or piece[0] != SPACE:
@@ -162,7 +168,7 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
         return OK
     if not reserve_bytes(out, size - at + 2 + SLACK) or (origins != NULL and not reserve_ints(origins, size - at + 3)):
         return NO_MEMORY
-    if rules.add_dummy_prefix and not rules.whitespace_as_suffix:
+    if first and rules.add_dummy_prefix and not rules.whitespace_as_suffix:
         out.data[0] = SPACE
         if origins != NULL:
             origins.data[0] = <int32_t>at
@@ -239,12 +245,12 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
             if written > MAX_TEXT:
                 return TOO_LONG
         at += used
-    if rules.remove_extra_whitespaces:
+    if last and rules.remove_extra_whitespaces:
         while written and out.data[written - 1] == SPACE:
             written -= 1
             if origins != NULL:
                 at = origins.data[written]
-    if rules.add_dummy_prefix and rules.whitespace_as_suffix:
+    if last and rules.add_dummy_prefix and rules.whitespace_as_suffix:
         out.data[written] = SPACE
         if origins != NULL:
             origins.data[written] = <int32_t>at
@@ -297,6 +303,16 @@ cdef class Normalizer:
         flags = self.plain
         self.rules.plain = &flags[0]
         mark_plain(&self.rules, &flags[0])
+
+    cdef int find_longest_match(self) except -2:
+        """The most bytes that a rule or a symbol matches, zero bytes not counted; -1 where there is no end of them."""
+        if self.longest_match == 0:
+            self.longest_match = 1
+            if self.rules.units != NULL:
+                self.longest_match = longest_rule(self.units)
+            if self.symbols is not None and self.longest_match > 0:
+                self.longest_match = max(self.longest_match, self.symbols.depth())
+        return self.longest_match
 
     def normalize(self, const uint8_t[::1] text):
         """The rewritten text as bytes, with U+2581 where spaces are escaped."""
@@ -354,6 +370,33 @@ def read_charsmap(bytes blob not None):
         elif unit_has_leaf(unit) and unit_label(units[i ^ unit_offset(unit)]) <= 0xFF:
             raise ModelError(broken + f"unit {i} of its trie has no value")
     return array, strings
+
+
+cdef int longest_rule(const uint32_t[::1] units) except -2:
+    """The depth of the trie of a checked character map without its edges for zero bytes; -1 where it has a cycle.
+
+    Such an edge may be an unused unit, which leads back to the node itself.
+    """
+    cdef Py_ssize_t i, size = units.shape[0]
+    cdef uint32_t label
+    cdef int depth = 0
+    cdef bint deeper = True
+    cdef uint8_t[::1] bases = np.zeros(size, np.uint8)      # of the nodes of a depth
+    cdef uint8_t[::1] below = np.zeros(size, np.uint8)
+    bases[unit_offset(units[0])] = True
+    while deeper:
+        if depth == MOST_DEPTH:
+            return -1
+        deeper = False
+        for i in range(size):
+            label = unit_label(units[i])
+            if 0 < label <= 0xFF and bases[i ^ label]:
+                below[i ^ unit_offset(units[i])] = True
+                deeper = True
+        bases, below = below, bases
+        below[:] = 0
+        depth += deeper
+    return max(depth, 1)
 
 
 cdef struct Walk:           # a place in both tries; a trie that was left is not entered again

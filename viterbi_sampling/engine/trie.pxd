@@ -26,3 +26,4 @@ cdef class Trie:
 
     cdef int build(self, const uint8_t* text, const int64_t* offsets, const int32_t* ids, const float* scores,
                    Py_ssize_t count, bint distinct=*) except -1
+    cdef int depth(self) noexcept

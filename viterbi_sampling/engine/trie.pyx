@@ -255,6 +255,21 @@ cdef class Trie:
         """Bytes of the nodes."""
         return self.size * sizeof(Node)
 
+    cdef int depth(self) noexcept:
+        """Bytes of the longest piece."""
+        cdef size_t i
+        cdef uint32_t node
+        cdef int length, longest = 0
+        for i in range(self.size):
+            if self.nodes[i].piece != NO_PIECE:
+                length = 0
+                node = <uint32_t>i
+                while node != ROOT:
+                    node = self.nodes[node].parent
+                    length += 1
+                longest = max(longest, length)
+        return longest
+
 
 cdef bint fill(Builder* b, Key* keys, Pending* stack, int32_t count, int32_t* equal) noexcept nogil:
     """Build all nodes; False without memory. `equal` receives the id of a key that is there twice."""

@@ -5,9 +5,10 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
 from viterbi_sampling.engine.cuts cimport CutTable
-from viterbi_sampling.engine.lattice cimport Vocabulary
+from viterbi_sampling.engine.lattice cimport AT_MARKS, AT_SPACE, Vocabulary
 from viterbi_sampling.engine.scratch cimport Pair, Scratch
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens
+from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.words cimport Slot, Table
 
 cdef struct Record:             # of a word that has no place in its slot; then its tokens
@@ -37,6 +38,15 @@ cdef inline void known_now(Score* score, double value, size_t count) noexcept no
     score.value = value
     score.known = count
     score.bound = <float>fabs(value)
+
+
+cdef inline bint begins_anew(const Vocabulary* vocabulary, const uint8_t* text, int32_t at) noexcept nogil:
+    """Whether the sum begins anew at a cut of the text, where the vocabulary has such places."""
+    if vocabulary.restart == AT_SPACE:
+        return text[at] == 0x20 or text[at] >= MARK
+    if vocabulary.restart == AT_MARKS:
+        return text[at] >= MARK
+    return at > 0 and text[at - 1] == 0x0A and text[at] != 0x0A
 
 
 # Keep the best path of a word of at most MAX_WORD bytes; its slot, or NULL where it is not kept.

@@ -36,12 +36,11 @@ from libc.string cimport memcpy
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable
-from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER, Vocabulary, next_position
+from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary, next_position
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, reserve_cells
 from viterbi_sampling.engine.sweeps cimport best_sweep, read_back
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
-from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.words cimport (
     Ahead, INLINE_TOKENS, LOOKED, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, record_of, skipped, take,
     tokens_in,
@@ -285,15 +284,6 @@ cdef void know(Score* score, const Vocabulary* vocabulary, bint single_precision
         for i in range(score.known, count):
             value = vocabulary.scores[tokens[i]] + value
     known_now(score, value, count)
-
-
-cdef inline bint begins_anew(const Vocabulary* vocabulary, const uint8_t* text, int32_t at) noexcept nogil:
-    """Whether the sum begins anew at a cut of the text."""
-    if vocabulary.restart == AT_SPACE:
-        return text[at] == 0x20 or text[at] >= MARK
-    if vocabulary.restart == AT_MARKS:
-        return text[at] >= MARK
-    return at > 0 and text[at - 1] == 0x0A and text[at] != 0x0A
 
 
 cdef int decide_plainly(const Vocabulary* vocabulary, const Spelling* spelling, bint single_precision, const uint8_t* text,
