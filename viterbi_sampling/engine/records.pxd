@@ -135,3 +135,6 @@ cdef inline void copy_tokens(const void* tokens, int32_t count, bint narrow, int
 
 # The tokens of one random path over a word from its record: their number. Room for ROW more than MAX_WORD.
 cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* stream, int32_t* tokens) noexcept nogil
+
+# How many uniforms such a path takes: always the same, by any algorithm but FFBS.
+cdef uint64_t uniforms_of(const Known* entry) noexcept nogil

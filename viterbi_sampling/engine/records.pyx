@@ -371,3 +371,19 @@ cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* 
     else:
         count = draw_backwards(entry, stream, tokens)
     return count
+
+
+cdef uint64_t uniforms_of(const Known* entry) noexcept nogil:
+    cdef uint64_t count = 0, bytes
+    cdef const uint8_t* at
+    cdef int part
+    if entry.kind == AT_ONCE:
+        return entry.choices > 1
+    if entry.kind == ONE_BY_ONE:
+        return entry.choices
+    at = <const uint8_t*>(entry + 1)
+    for part in range(entry.choices):
+        memcpy(&bytes, at, sizeof(bytes))
+        count += uniforms_of(<const Known*>(at + sizeof(bytes)))
+        at += sizeof(bytes) + bytes
+    return count

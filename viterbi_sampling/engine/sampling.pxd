@@ -1,6 +1,6 @@
 # Random paths.
 
-from libc.stdint cimport int32_t, uint8_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 from viterbi_sampling.engine.buffer cimport Sum
 from viterbi_sampling.engine.choices cimport Algorithm, Weights
@@ -17,3 +17,7 @@ from viterbi_sampling.engine.words cimport Table
 cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
                 const Spelling* spelling, const uint8_t* text, int32_t size, Stream* stream, Table* known,
                 Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil
+
+# How many uniforms a path over text[:size] takes, added to `count`. It depends on the text only, but for FFBS. A Status.
+cdef int count_uniforms(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
+                        const uint8_t* text, int32_t size, Table* known, Scratch* scratch, uint64_t* count) noexcept nogil

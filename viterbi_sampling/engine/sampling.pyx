@@ -16,7 +16,7 @@ from viterbi_sampling.engine.choices cimport (
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.records cimport (
-    AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of,
+    AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, uniforms_of,
 )
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
@@ -51,6 +51,13 @@ cdef int read_back(const Lattice* lattice, const Vocabulary* vocabulary, double 
     return OK
 
 
+cdef inline bint may_be_few(Algorithm algorithm, const Vocabulary* vocabulary, const Lattice* lattice) noexcept nogil:
+    """Whether the paths over a part have to be counted, since few of them are drawn with one uniform."""
+    # Where all positions are on a path, each edge that its end could do without is another path.
+    return (lattice.count <= MOST_EDGES and algorithm != VITERBI_SAMPLING
+            and not (vocabulary.steps != NULL and lattice.count >= lattice.at - lattice.cut + <size_t>MOST_PATHS))
+
+
 cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights,
                          const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t end, Stream* stream,
                          Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
@@ -70,9 +77,7 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
         if algorithm == FFBS and status == MORE:
             continue            # sampling backwards needs all edges of a part; the others let go of them as they pass
         count = MOST_PATHS + 1
-        # Where all positions are on a path, each edge that its end could do without is another path.
-        if (status == OK and whole and lattice.count <= MOST_EDGES and algorithm != VITERBI_SAMPLING
-                and not (vocabulary.steps != NULL and lattice.count >= lattice.at - lattice.cut + <size_t>MOST_PATHS)):
+        if status == OK and whole and may_be_few(algorithm, vocabulary, lattice):
             if vocabulary.steps != NULL and vocabulary.at_once == MOST_PATHS and weights.exponents == NULL:
                 count = draw_few(lattice, weights, scratch, stream)
             else:
@@ -239,15 +244,108 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
     return OK
 
 
+# -- how many uniforms a text takes --------------------------------------------------------------------
+
+cdef int count_directly(Algorithm algorithm, const Vocabulary* vocabulary, const uint8_t* text, int32_t begin, int32_t end,
+                        Scratch* scratch, uint64_t* total) noexcept nogil:
+    """As sample_directly, where no choice is made."""
+    cdef Lattice* lattice = &scratch.lattice
+    cdef int32_t ready = begin
+    cdef int status, count
+    cdef bint whole = True
+    cdef Cell* to
+    cdef size_t k
+    lattice_start(lattice, text, begin, end)
+    while lattice.at < end:
+        status = next_edges(vocabulary, algorithm, scratch, &ready, lattice.count + EDGES_AT_ONCE)
+        if status < 0:
+            return status
+        if scratch.cancelled[0]:
+            return CANCELLED
+        count = MOST_PATHS + 1
+        if status == OK and whole and may_be_few(algorithm, vocabulary, lattice):
+            count = count_paths(lattice, &scratch.path)
+            if count == 0:
+                return NO_MEMORY
+        if count <= max(1, vocabulary.at_once):
+            total[0] += count > 1
+        else:
+            # One for each edge whose end another edge has reached before.
+            for k in range(lattice.count):
+                to = &scratch.cells[lattice.edges[k].end - lattice.cut]
+                total[0] += to.start >= 0
+                to.start = 0
+        whole = status == OK
+        lattice_clear(lattice, whole)
+    return OK
+
+
+cdef int count_in_words(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
+                        const uint8_t* text, int32_t from_, int32_t* stop, Table* known, Scratch* scratch,
+                        uint64_t* total) noexcept nogil:
+    """As sample_words, where no choice is made. New words are kept: the choices will find them."""
+    cdef int32_t at = from_, end, size = stop[0]
+    cdef int word, status
+    cdef Ahead ahead
+    cdef Slot* slot
+    cdef Slot* place
+    while at < size and known.looked < LOOKED:
+        look_ahead(cuts, known, text, size, at, &ahead)
+        for word in range(ahead.count):
+            end = ahead.ends[word]
+            slot = NULL
+            if end - at <= MAX_WORD:
+                slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
+                if slot == NULL:
+                    known.missed += 1
+                    slot = learn(algorithm, vocabulary, weights, text + at, end - at, known, place, scratch)
+            if slot == NULL:
+                status = count_directly(algorithm, vocabulary, text, at, end, scratch, total)
+                if status != OK:
+                    return status
+            elif slot.tokens[0] < 0:
+                total[0] += uniforms_of(<const Known*>record_of(known, slot))
+            at = end
+        known.looked += ahead.count
+        if scratch.cancelled[0]:
+            return CANCELLED
+    stop[0] = at
+    return OK
+
+
+cdef inline bint keeps_nothing(Algorithm algorithm, const Vocabulary* vocabulary) noexcept nogil:
+    # Of Viterbi Sampling nothing is kept. A complete vocabulary is matched in less time than its words, which are long and
+    # have many paths, take to be kept and found again.
+    return vocabulary.directly or algorithm == VITERBI_SAMPLING or vocabulary.steps != NULL
+
+
+cdef int count_uniforms(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
+                        const uint8_t* text, int32_t size, Table* known, Scratch* scratch, uint64_t* count) noexcept nogil:
+    cdef int32_t at = 0, end
+    cdef int status
+    cdef bint alone = keeps_nothing(algorithm, vocabulary)
+    while at < size:
+        end = size if alone else skipped(known, cuts, text, size, at)
+        if end > at:
+            status = count_directly(algorithm, vocabulary, text, at, end, scratch, count)
+        else:
+            end = size
+            status = count_in_words(algorithm, vocabulary, cuts, weights, text, at, &end, known, scratch, count)
+        if status != OK:
+            return status
+        at = end
+    return OK
+
+
+# -- a path --------------------------------------------------------------------------------------------
+
 cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTable* cuts, const Weights* weights,
                 const Spelling* spelling, const uint8_t* text, int32_t size, Stream* stream, Table* known,
                 Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
     """One random path over a text, word by word where the cache pays."""
     cdef int32_t at = 0, end
     cdef int status
-    # Of Viterbi Sampling nothing is kept. A complete vocabulary is matched in less time than its words, which are long and
-    # have many paths, take to be kept and found again.
-    cdef bint alone = vocabulary.directly or algorithm == VITERBI_SAMPLING or vocabulary.steps != NULL
+    cdef bint alone = keeps_nothing(algorithm, vocabulary)
     while at < size:
         end = size if alone else skipped(known, cuts, text, size, at)
         if end > at:

@@ -21,6 +21,9 @@ cdef void philox4x64(uint64_t block, uint64_t draw, uint64_t seed, uint64_t inde
 # Go to the beginning of a stream.
 cdef void stream_start(Stream* stream, uint64_t seed, uint64_t index, uint64_t draw) noexcept nogil
 
+# Go to the word that so many others come before.
+cdef void stream_pass(Stream* stream, uint64_t words) noexcept nogil
+
 # Make words until `count` of them, at most STREAM_WORDS - 4, lie unread in the buffer.
 cdef void stream_fill(Stream* stream, int count) noexcept nogil
 

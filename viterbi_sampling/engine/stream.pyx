@@ -59,6 +59,12 @@ cdef void stream_start(Stream* stream, uint64_t seed, uint64_t index, uint64_t d
     stream.filled = 0
 
 
+cdef void stream_pass(Stream* stream, uint64_t words) noexcept nogil:
+    stream.block = words // 4
+    stream.at = stream.filled = 0
+    stream_take(stream, <int>(words % 4))
+
+
 cdef void stream_fill(Stream* stream, int count) noexcept nogil:
     # A short text needs a few numbers, a long one many: the runs double in length.
     cdef int unread = stream.filled - stream.at
