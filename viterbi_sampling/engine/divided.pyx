@@ -1,36 +1,65 @@
-"""One long text in shares, each by a thread of its own: the same path as in one go, to the last bit.
+"""One long text divided among threads: what comes out is what one thread makes of it.
 
-It is for single precision sums that never begin anew, those of sentencepiece, where a word may
-depend on the score of the path before it. A share begins at a cut. The first is decided as ever.
-The others are begun without knowing the score S of the path before them: the tokens of a word are those that are the
-same for all |S| up to the word's limit (see viterbi.pyx), and a run of words is kept with the least of their limits. At
-the end one pass goes through these shares with the true S: it adds the scores of the tokens in the order of the text, and
-where |S| and the scores of a run may add up to its limit, it decides the run again. (Limits are 1 % lower than they
-need be against a true S, which is more than the rounding of that sum.)
+The text is cut at borders (borders.pyx), where it falls apart but for two things, which run through all of it. Each thread
+takes the next stretch, normalizes it and makes of it its part of the path; parts are put in their order as they are done.
 
+**The score of the best path**, of sums in single precision that never begin anew, those of sentencepiece: a word may
+depend on the score S of the path before it. A part begun when all before it are placed has it. The
+others are begun without: the tokens of a word are those that are the same for all |S| up to the word's limit (see
+viterbi.pyx), and a run of words is kept with the least of their limits. When such a part is placed, one pass goes through it
+with the true S: it adds the scores of the tokens in the order of the text, and where |S| and the scores of a run may add
+up to its limit, it decides the run again. (Limits are 1 % lower than they need be against a true S, which is more than
+the rounding of that sum.)
 Words with limits beyond ASSUMED, which are nearly all, make runs with that limit: it is decided again just before each
-rebase only. A word with a lower one is a run of its own.
+rebase only. A word with a lower one is a run of its own. Other sums begin anew at the borders.
+
+**The number of uniforms** that a sample has taken so far. How many a stretch takes is the same for all samples of
+it, but for sampling backwards, for which no text is divided: perfect sampling and Viterbi Sampling compare one with each edge
+whose end another edge has reached before, or one for a part of few paths, whatever they have chosen so far. So those of a
+stretch are counted first (sampling.pyx); once those of all before are, it is sampled from its place in the stream on.
+Uniforms are the same numbers wherever a stream is begun, and so are the choices.
+
+The log-probability of a sample is the sum of those of its parts. It may differ from that of one thread in its last bits,
+as it does with the words that a cache holds.
 """
 
-from libc.math cimport fabsf
-from libc.stdint cimport int32_t, uint8_t
-from libc.stdlib cimport free
-from libc.string cimport memcpy
+from functools import partial
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, extend, reserve_ints
-from viterbi_sampling.engine.cuts cimport BLOCK_BYTES, word_ends
+from libc.math cimport fabsf
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free
+from libc.string cimport memcpy, memset
+
+from viterbi_sampling.engine.beside import Beside
+from viterbi_sampling.engine.borders cimport Grounds, next_border, set_grounds
+from viterbi_sampling.engine.buffer cimport (
+    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, add, extend, reserve_ints,
+)
+from viterbi_sampling.engine.choices cimport PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.job cimport Job, index_of
+from viterbi_sampling.engine.lattice cimport NEVER
+from viterbi_sampling.engine.normalizer cimport normalize, normalize_part
+from viterbi_sampling.engine.placing cimport Cursor, Given, place_next, place_spans
+from viterbi_sampling.engine.rows cimport Rows
+from viterbi_sampling.engine.sampling cimport count_uniforms, sample
+from viterbi_sampling.engine.stream cimport stream_pass, stream_start
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
-from viterbi_sampling.engine.utf8 cimport is_trail
 from viterbi_sampling.engine.viterbi cimport Record, Score, between, know, known_now, learn, limit_of
 from viterbi_sampling.engine.words cimport (
-    LOOKED, MAX_WORD, Ahead, Slot, find_ahead, look_ahead, record_of, skipped, tokens_in,
+    INLINE_TOKENS, LOOKED, MAX_WORD, Ahead, Slot, find_ahead, look_ahead, record_of, skipped, tokens_in,
 )
 from viterbi_sampling.engine.workspace cimport Workspace
 
-cdef float ASSUMED = 98000.0    # near the score at which sentencepiece rebases
-cdef float NONE = 0             # the limit of what only the true score decides
-cdef double FIRST_PORTION = 1.1   # of the first share, beside 1 of each other, which takes longer and is gone through again
+cdef extern from "<thread>" namespace "std::this_thread" nogil:
+    void give_way "std::this_thread::yield"() noexcept
+
+cdef enum:
+    BYTES_A_TOKEN = 3               # or more, in most texts
+    FEW_ROWS = 1 << 12              # so many are gathered before it is asked which are long
+
+cdef float ASSUMED = 98000.0        # near the score at which sentencepiece rebases
+cdef float NONE = 0                 # the limit of what only the true score decides
 
 
 cdef inline bint mark(Ints* marks, int32_t at, size_t tokens, float limit) noexcept nogil:
@@ -43,26 +72,292 @@ cdef inline bint mark(Ints* marks, int32_t at, size_t tokens, float limit) noexc
     return True
 
 
-cdef class Share:
+cdef inline bint extend_tokens(Tokens* to, const Tokens* tokens, size_t first, size_t last) noexcept nogil:
+    return extend(&to.ids, &tokens.ids, first, last) and (
+        not to.with_spans or extend(&to.spans, &tokens.spans, 2 * first, 2 * last))
+
+
+cdef int32_t characters_in(const uint8_t* text, int32_t size) noexcept nogil:
+    cdef int32_t i, count = 0
+    for i in range(size):
+        count += (text[i] & 0xC0) != 0x80
+    return count
+
+
+cdef void part_free(Part* part) noexcept nogil:
+    if part != NULL:
+        free(part.own.data)
+        free(part.origins.data)
+        free(part.tokens.ids.data)
+        free(part.tokens.spans.data)
+        free(part.marks.data)
+        free(part)
+
+
+cdef class Division:
+    """A long text, and the paths over it, on which any number of threads work at once."""
+
     def __dealloc__(self):
+        cdef Part* part
+        cdef Py_ssize_t k
+        for k in range(self.begun):
+            part_free(self.waiting[k])
+        while self.free != NULL:
+            part = self.free
+            self.free = part.next
+            part_free(part)
+        free(self.waiting)
+        free(self.stretches)
+        free(self.ends)
+        free(self.normalized.data)
+        free(self.origins.data)
         free(self.tokens.ids.data)
         free(self.tokens.spans.data)
-        free(self.marks.data)
 
-    def work(self):
-        """Decide the first share, or of another one what the score before it does not matter for."""
+    def work(self, Workspace space not None):
+        """Make parts, as long as there are any left."""
+        cdef int status
         with nogil:
-            self.status = self.assume() if self.begin else self.decide()
+            space.scratch.cancelled = &self.job.cancelled
+            status = self.work_on(space)
+            if status != OK:
+                self.lock.lock()
+                # The first error is that of the text; threads that others have stopped have none of their own.
+                if self.status == OK:
+                    self.status = status
+                self.lock.unlock()
 
-    cdef int decide(self) noexcept nogil:
-        if self.prefix_id >= 0 and not add_token(&self.tokens, self.prefix_id, 0, 0):
+    def run(self, list spaces not None, task, bint first_here):
+        """Do the text with a thread for each workspace, one of which is the calling one if `first_here`."""
+        self.start()
+        if self.status != OK:
+            return
+        with Beside(task) as beside:
+            for space in spaces[first_here:]:
+                beside.start(partial(self.work, space))
+            if first_here:
+                self.work(spaces[0])
+        with nogil:
+            self.place_whole()
+
+    cdef void place_whole(self) noexcept nogil:
+        """Turn the spans of a text that was normalized as a whole into ones in the given text."""
+        cdef int32_t* spans = self.tokens.spans.data
+        cdef Py_ssize_t draw
+        cdef int64_t begin = 0
+        if self.whole and self.tokens.with_spans and self.status == OK:
+            for draw in range(self.job.draws):
+                place_spans(&self.given, &self.origins, True, spans + 2 * begin, spans + 2 * self.ends[draw])
+                begin = self.ends[draw]
+
+    def start(self):
+        """Make ready what the threads share."""
+        cdef size_t stretches
+        if self.whole:
+            with nogil:
+                self.status = normalize(&self.encoder.normalizer.rules, self.given.text, self.given.size, &self.normalized,
+                                        &self.origins if self.tokens.with_spans else NULL)
+            self.text = self.normalized.data
+            self.size = <int32_t>self.normalized.size
+        if self.status != OK:
+            return
+        # What is made of a stretch stays in a near cache, and the last ones are not waited for long.
+        self.stretch = self.encoder.bytes_a_thread // 2
+        stretches = self.size // self.stretch + 1
+        self.stretches = <Stretch*>calloc(stretches, sizeof(Stretch))
+        self.waiting = <Part**>calloc(stretches * self.job.draws, sizeof(Part*))
+        self.ends = <int64_t*>calloc(self.job.draws, sizeof(int64_t))
+        if (self.stretches == NULL or self.waiting == NULL or self.ends == NULL
+                or not reserve_ints(&self.tokens.ids, self.size // BYTES_A_TOKEN)
+                or self.tokens.with_spans and not reserve_ints(&self.tokens.spans, 2 * (self.size // BYTES_A_TOKEN))):
+            self.status = NO_MEMORY
+
+    cdef int work_on(self, Workspace space) noexcept nogil:
+        cdef Part* part = NULL
+        cdef int status
+        while True:
+            status = self.begin_part(&part)
+            if status != OK or part == NULL:
+                return status
+            status = self.make(part, space)
+            if status == OK:
+                status = self.end_part(part, space)
+            else:
+                part_free(part)
+            if status != OK:
+                return status
+
+    cdef int begin_part(self, Part** given) noexcept nogil:
+        """The next part, with its stretch; NULL where there is none."""
+        cdef Part* part = NULL
+        cdef Part kept
+        cdef Stretch* stretch
+        cdef int status = OK
+        cdef int32_t begin
+        given[0] = NULL
+        self.lock.lock()
+        if self.job.cancelled:
+            status = CANCELLED
+        elif self.status == OK and not (self.complete and self.begun == self.found * self.job.draws):
+            part = self.free
+            if part != NULL:
+                self.free = part.next
+            else:
+                part = <Part*>calloc(1, sizeof(Part))
+                status = OK if part != NULL else NO_MEMORY
+        if part != NULL:
+            if not self.complete:
+                begin = self.stretches[self.found - 1].end if self.found else 0
+                stretch = &self.stretches[self.found]
+                stretch.begin = begin
+                stretch.end = self.size
+                if self.size - begin > self.stretch:
+                    stretch.end = next_border(&self.grounds, self.text, self.size, begin + self.stretch)
+                self.found += 1
+                self.complete = stretch.end == self.size
+            part.number = self.begun
+            part.draw = 0 if self.begun < self.found else self.begun // self.found
+            part.stretch = &self.stretches[self.begun - part.draw * self.found]
+            part.assumed = self.chained and self.placed < self.begun
+            if not part.assumed:
+                part.score = self.score
+            self.begun += 1
+            given[0] = part
+        self.lock.unlock()
+        return status
+
+    cdef int end_part(self, Part* part, Workspace space) noexcept nogil:
+        """Place a part, and those after it that wait; or let it wait until all before it are placed."""
+        cdef int status = OK
+        self.lock.lock()
+        self.waiting[part.number] = part
+        while status == OK and self.placed < self.begun and self.waiting[self.placed] != NULL:
+            part = self.waiting[self.placed]
+            status = self.put(part, space)
+            self.waiting[self.placed] = NULL
+            self.placed += 1
+            part.next = self.free
+            self.free = part
+        self.lock.unlock()
+        return status
+
+    # -- a part --------------------------------------------------------------------------------------------
+
+    cdef int make(self, Part* part, Workspace space) noexcept nogil:
+        """Make a part of a path, as far as it can be without those before."""
+        cdef Stretch* stretch = part.stretch
+        cdef const uint8_t* text = self.text + stretch.begin
+        cdef int32_t size = stretch.end - stretch.begin
+        cdef bint with_spans = self.tokens.with_spans
+        cdef Cursor cursor
+        cdef int status = OK
+        part.tokens.ids.size = part.tokens.spans.size = part.marks.size = 0
+        part.tokens.after_unknown = 0
+        part.tokens.with_spans = with_spans
+        part.characters = 0
+        part.log_prob.value = part.log_prob.rest = 0
+        if self.whole:
+            part.text = self.text
+            part.at = stretch.begin
+            part.stop = stretch.end
+        else:
+            status = normalize_part(&self.encoder.normalizer.rules, text, size, stretch.begin == 0, stretch.end == self.size,
+                                    &part.own, &part.origins if with_spans else NULL)
+            part.text = part.own.data
+            part.at = 0
+            part.stop = <int32_t>part.own.size
+            if with_spans and self.given.in_characters:
+                part.characters = characters_in(text, size)
+        if status != OK:
+            return status
+        if (not part.assumed and stretch.begin == 0 and self.job.prefix_id >= 0
+                and not add_token(&part.tokens, self.job.prefix_id, 0, 0)):
             return NO_MEMORY
-        known_now(&self.score, 0, self.tokens.ids.size)
-        return between(&self.encoder.vocabulary, &self.encoder.cuts.table, &self.encoder.spelling, True, self.text, 0,
-                       self.end, &self.space.table, &self.score, &self.space.scratch, &self.tokens)
+        if self.job.algorithm != VITERBI:
+            status = self.draw_part(part, space)
+        elif part.assumed:
+            status = self.assume(part, space)
+        else:
+            status = self.decide(part, space)
+        if status != OK:
+            return status
+        if (not part.assumed and stretch.end == self.size and self.job.suffix_id >= 0
+                and not add_token(&part.tokens, self.job.suffix_id, part.stop, part.stop)):
+            return NO_MEMORY
+        cursor.position = cursor.characters = 0
+        self.place(part, &cursor, &part.tokens, 0)
+        return OK
 
-    cdef int assume(self) noexcept nogil:
-        cdef int32_t at = self.begin, end, count
+    cdef void place(self, Part* part, Cursor* cursor, Tokens* tokens, size_t first) noexcept nogil:
+        """Turn the spans from token `first` on into ones in the stretch as it was given; not of a text normalized as a whole."""
+        cdef Given given
+        if self.whole or not tokens.with_spans:
+            return
+        given.text = self.text + part.stretch.begin
+        given.size = part.stretch.end - part.stretch.begin
+        given.in_characters = self.given.in_characters
+        place_next(&given, &part.origins, cursor, tokens.spans.data + 2 * first, tokens.spans.data + tokens.spans.size)
+
+    cdef int draw_part(self, Part* part, Workspace space) noexcept nogil:
+        """Sample a stretch from its place in the stream on."""
+        cdef size_t i, first = part.tokens.spans.size
+        cdef int status = OK
+        if part.draw == 0 and part.stretch.end < self.size:
+            status = count_uniforms(self.job.algorithm, &self.encoder.vocabulary, &self.encoder.cuts.table,
+                                    &self.job.weights, part.text + part.at, part.stop - part.at, &space.table,
+                                    &space.scratch, &part.stretch.uniforms)
+        if status == OK:
+            status = self.wait_for_count(part)
+        if status != OK:
+            return status
+        stream_start(&space.stream, self.job.seed, self.index, self.job.first_draw + <uint64_t>part.draw)
+        stream_pass(&space.stream, part.stretch.before)
+        status = sample(self.job.algorithm, &self.encoder.vocabulary, &self.encoder.cuts.table, &self.job.weights,
+                        &self.encoder.spelling, part.text + part.at, part.stop - part.at, &space.stream, &space.table,
+                        &space.scratch, &part.tokens, &part.log_prob if self.log_probs != NULL else NULL)
+        for i in range(first, part.tokens.spans.size):
+            part.tokens.spans.data[i] += part.at
+        return status
+
+    cdef int wait_for_count(self, Part* part) noexcept nogil:
+        """Say that the uniforms of a stretch are counted, and wait until those before are, by threads that have begun before."""
+        cdef Stretch* stretch
+        cdef bint ready
+        cdef int status
+        self.lock.lock()
+        # Later draws may have come to the stretch before the first, which counts, is done with it.
+        part.stretch.counted = part.stretch.counted or part.draw == 0
+        while self.counted < self.found and self.stretches[self.counted].counted:
+            stretch = &self.stretches[self.counted]
+            self.counted += 1
+            if stretch.end < self.size:
+                self.stretches[self.counted].before = stretch.before + stretch.uniforms
+        self.lock.unlock()
+        while True:
+            self.lock.lock()
+            ready = self.stretches + self.counted >= part.stretch
+            status = self.status
+            self.lock.unlock()
+            if ready:
+                return OK
+            if status != OK or self.job.cancelled:
+                return CANCELLED
+            give_way()
+
+    cdef int decide(self, Part* part, Workspace space) noexcept nogil:
+        """The best path over a stretch, after a path of known score."""
+        cdef int status
+        known_now(&part.score, part.score.value if self.chained else 0, part.tokens.ids.size)
+        status = between(&self.encoder.vocabulary, &self.encoder.cuts.table, &self.encoder.spelling,
+                         self.encoder.single_precision, part.text, part.at, part.stop, &space.table, &part.score,
+                         &space.scratch, &part.tokens)
+        if status == OK and self.chained:
+            know(&part.score, &self.encoder.vocabulary, True, part.tokens.ids.data, part.tokens.ids.size)
+        return status
+
+    cdef int assume(self, Part* part, Workspace space) noexcept nogil:
+        """The best path over a stretch, as far as the score before it does not matter."""
+        cdef int32_t at = part.at, end, count
         cdef int word
         cdef Ahead ahead
         cdef Slot* slot
@@ -70,29 +365,30 @@ cdef class Share:
         cdef const int32_t* tokens = NULL
         cdef const Record* record
         cdef float limit
-        cdef size_t* made = &self.tokens.ids.size
-        while at < self.end:
-            end = self.end
+        cdef bint with_spans = part.tokens.with_spans
+        cdef size_t* made = &part.tokens.ids.size
+        while at < part.stop:
+            end = part.stop
             if not self.encoder.vocabulary.directly:
-                end = skipped(&self.space.table, &self.encoder.cuts.table, self.text, self.end, at)
+                end = skipped(&space.table, &self.encoder.cuts.table, part.text, part.stop, at)
             if end > at:
-                if not mark(&self.marks, at, made[0], NONE):
+                if not mark(&part.marks, at, made[0], NONE):
                     return NO_MEMORY
                 at = end
-            while at < self.end and self.space.table.looked < LOOKED:
-                look_ahead(&self.encoder.cuts.table, &self.space.table, self.text, self.end, at, &ahead)
-                if not mark(&self.marks, at, made[0], ASSUMED):
+            while at < part.stop and space.table.looked < LOOKED:
+                look_ahead(&self.encoder.cuts.table, &space.table, part.text, part.stop, at, &ahead)
+                if not mark(&part.marks, at, made[0], ASSUMED):
                     return NO_MEMORY
                 for word in range(ahead.count):
                     end = ahead.ends[word]
                     slot = NULL
                     count = 0
                     if end - at <= MAX_WORD:
-                        slot = find_ahead(&self.space.table, self.text + at, end - at, &ahead, word, &place)
+                        slot = find_ahead(&space.table, part.text + at, end - at, &ahead, word, &place)
                         if slot == NULL:
-                            self.space.table.missed += 1
-                            slot = learn(&self.encoder.vocabulary, True, self.text + at, end - at, &self.space.table, place,
-                                         self.space.scratch.pairs)
+                            space.table.missed += 1
+                            slot = learn(&self.encoder.vocabulary, True, part.text + at, end - at, &space.table, place,
+                                         space.scratch.pairs)
                     if slot == NULL:
                         limit = NONE
                     elif slot.tokens[0] >= 0:
@@ -100,97 +396,194 @@ cdef class Share:
                         tokens = slot.tokens
                         count = tokens_in(slot)
                     else:
-                        record = <const Record*>record_of(&self.space.table, slot)
+                        record = <const Record*>record_of(&space.table, slot)
                         limit = -record.limit if record.has_unknown else record.limit
                         tokens = <const int32_t*>(record + 1)
                         count = record.count
-                    if limit <= ASSUMED and not mark(&self.marks, at, made[0], limit):
+                    if limit <= ASSUMED and not mark(&part.marks, at, made[0], limit):
                         return NO_MEMORY
-                    if not self.add(at, tokens, count, limit < 0):
+                    if slot != NULL and slot.tokens[0] >= 0 and not with_spans:
+                        # All places are copied; what is not there is overwritten.
+                        if not reserve_ints(&part.tokens.ids, made[0] + INLINE_TOKENS):
+                            return NO_MEMORY
+                        memcpy(part.tokens.ids.data + made[0], tokens, INLINE_TOKENS * sizeof(int32_t))
+                        made[0] += count
+                    elif not self.add(part, at, tokens, count, limit < 0):
                         return NO_MEMORY
-                    if limit <= ASSUMED and not mark(&self.marks, end, made[0], ASSUMED):
+                    if limit <= ASSUMED and not mark(&part.marks, end, made[0], ASSUMED):
                         return NO_MEMORY
                     at = end
-                self.space.table.looked += ahead.count
-                if self.space.scratch.cancelled[0]:
+                space.table.looked += ahead.count
+                if space.scratch.cancelled[0]:
                     return CANCELLED
-        return OK if mark(&self.marks, at, made[0], NONE) else NO_MEMORY
+        return OK if mark(&part.marks, at, made[0], NONE) else NO_MEMORY
 
-    cdef bint add(self, int32_t at, const int32_t* tokens, int32_t count, bint has_unknown) noexcept nogil:
+    cdef bint add(self, Part* part, int32_t at, const int32_t* tokens, int32_t count, bint has_unknown) noexcept nogil:
         """Keep the tokens of a word. With unknown ones they are spelled when it is known what stands before them."""
         cdef int32_t i
         if not has_unknown:
-            return add_tokens(&self.tokens, &self.encoder.spelling, self.encoder.vocabulary.lengths, self.text, at, tokens,
+            return add_tokens(&part.tokens, &self.encoder.spelling, self.encoder.vocabulary.lengths, part.text, at, tokens,
                               count, False)
         for i in range(count):
-            if not add_token(&self.tokens, tokens[i], at, at):
+            if not add_token(&part.tokens, tokens[i], at, at):
                 return False
         return True
 
-    cdef int settle(self, Score* score, Workspace space, Tokens* out) noexcept nogil:
-        """Add the tokens of this share to those before it, whose score is given, and given back."""
+    # -- parts in their order ------------------------------------------------------------------------------
+
+    cdef int put(self, Part* part, Workspace space) noexcept nogil:
+        """Add a part to those before it."""
+        cdef size_t first = self.tokens.ids.size, i
+        cdef int status = OK
+        if part.assumed:
+            status = self.settle(part, space)
+        elif extend_tokens(&self.tokens, &part.tokens, 0, part.tokens.ids.size):
+            self.score = part.score
+            self.tokens.after_unknown = 0
+        else:
+            status = NO_MEMORY
+        if status != OK:
+            return status
+        if part.stretch.begin == 0:
+            self.base = self.normalized_size = 0
+        self.normalized_size += part.stop - part.at
+        if self.normalized_size > MAX_TEXT:
+            return TOO_LONG
+        if not self.whole:
+            for i in range(2 * first, self.tokens.spans.size):
+                self.tokens.spans.data[i] += <int32_t>self.base
+            self.base += part.characters if self.given.in_characters else part.stretch.end - part.stretch.begin
+        add(&self.log_prob, part.log_prob.value)
+        add(&self.log_prob, part.log_prob.rest)
+        if part.stretch.end == self.size:
+            self.ends[part.draw] = <int64_t>self.tokens.ids.size
+            if self.log_probs != NULL:
+                self.log_probs[part.draw] = min(0.0, self.log_prob.value + self.log_prob.rest)
+            self.log_prob.value = self.log_prob.rest = 0
+        return OK
+
+    cdef int settle(self, Part* part, Workspace space) noexcept nogil:
+        """Add the tokens of an assumed part to those before it."""
         cdef const float* scores = self.encoder.vocabulary.single_scores
-        cdef const int32_t* marks = self.marks.data
+        cdef const int32_t* marks = part.marks.data
+        cdef const int32_t* ids = part.tokens.ids.data
+        cdef Tokens* out = &self.tokens
         cdef size_t k, i, first, last
-        cdef float single, most, limit
-        cdef bint has_unknown
-        cdef int status
-        for k in range(0, self.marks.size - 3, 3):
+        cdef size_t begun = 0, done = 0         # of its tokens those to be added next
+        cdef size_t anew = out.ids.size         # from here on tokens are new, and their spans are not placed yet
+        cdef float single = <float>self.score.value, before, most, limit
+        cdef Cursor cursor
+        cdef int status = OK
+        cdef bint fits = True
+        cursor.position = cursor.characters = 0
+        for k in range(0, part.marks.size - 3, 3):
             if marks[k] == marks[k + 3]:
                 continue
-            know(score, &self.encoder.vocabulary, True, out.ids.data, out.ids.size)
             first = marks[k + 1]
             last = marks[k + 4]
             memcpy(&limit, &marks[k + 2], sizeof(float))
-            has_unknown = limit < 0
-            limit = fabsf(limit)
-            single = <float>score.value
+            before = single
             most = fabsf(single)
+            for i in range(first, last):
+                single = scores[ids[i]] + single
+                most += fabsf(scores[ids[i]])
             if <float>0.99 * most < limit:
-                for i in range(first, last):
-                    single = scores[self.tokens.ids.data[i]] + single
-                    most += fabsf(scores[self.tokens.ids.data[i]])
-            if <float>0.99 * most < limit:
-                if has_unknown:
-                    if not add_tokens(out, &self.encoder.spelling, self.encoder.vocabulary.lengths, self.text, marks[k],
-                                      self.tokens.ids.data + first, <int32_t>(last - first), True):
-                        return NO_MEMORY
-                else:
-                    if not extend(&out.ids, &self.tokens.ids, first, last):
-                        return NO_MEMORY
-                    if out.with_spans and not extend(&out.spans, &self.tokens.spans, 2 * first, 2 * last):
-                        return NO_MEMORY
-                    out.after_unknown = 0
-                known_now(score, single, out.ids.size)
+                done = last
                 continue
-            status = between(&self.encoder.vocabulary, &self.encoder.cuts.table, &self.encoder.spelling, True, self.text,
-                             marks[k], marks[k + 3], &space.table, score, &space.scratch, out)
-            if status != OK:
-                return status
-        return OK
+            if begun < done:
+                self.place(part, &cursor, out, anew)
+                fits = fits and extend_tokens(out, &part.tokens, begun, done)
+                out.after_unknown = 0
+                anew = out.ids.size
+            begun = done = last
+            if <float>0.99 * most < -limit:
+                fits = fits and add_tokens(out, &self.encoder.spelling, self.encoder.vocabulary.lengths, part.text, marks[k],
+                                           ids + first, <int32_t>(last - first), True)
+            else:
+                known_now(&self.score, before, out.ids.size)
+                status = between(&self.encoder.vocabulary, &self.encoder.cuts.table, &self.encoder.spelling, True, part.text,
+                                 marks[k], marks[k + 3], &space.table, &self.score, &space.scratch, out)
+                if status != OK:
+                    return status
+                know(&self.score, &self.encoder.vocabulary, True, out.ids.data, out.ids.size)
+                single = <float>self.score.value
+        if begun < done:
+            self.place(part, &cursor, out, anew)
+            fits = fits and extend_tokens(out, &part.tokens, begun, done)
+            out.after_unknown = 0
+            anew = out.ids.size
+        if part.stretch.end == self.size and self.job.suffix_id >= 0:
+            fits = fits and add_token(out, self.job.suffix_id, part.stop, part.stop)
+        self.place(part, &cursor, out, anew)
+        known_now(&self.score, single, out.ids.size)
+        return OK if fits else NO_MEMORY
 
 
-cdef list shares_of(Encoder encoder, const uint8_t* text, int32_t size, int count):
-    cdef int32_t ends[BLOCK_BYTES + 2]
-    cdef int32_t at = 0, end
-    cdef Share share
-    cdef int k
-    shares = []
-    for k in range(count):
-        end = size
-        if k < count - 1:
-            end = max(at, <int32_t>(size * (k + FIRST_PORTION) / (count - 1 + FIRST_PORTION)))
-            while end < size and is_trail(text[end]):
-                end += 1
-            if end < size:
-                word_ends(&encoder.cuts.table, text, size, end, 1, ends)
-                end = ends[0]
-        if end > at or not shares:
-            share = Share()
-            share.encoder = encoder
-            share.text = text
-            share.begin = at
-            share.end = end
-            shares.append(share)
-        at = end
-    return shares
+cdef class Divisions:
+    """The rows of a batch that are divided, and done before the others."""
+
+    def __cinit__(self):
+        self.divisions = []
+
+    def __dealloc__(self):
+        free(self.rows)
+
+    cdef const Divided* find(self, Py_ssize_t row) noexcept nogil:
+        """The row if it is divided, or NULL."""
+        cdef int k
+        for k in range(self.count):
+            if self.rows[k].row == row:
+                return &self.rows[k]
+        return NULL
+
+
+cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tuple key, int count, bint with_spans,
+                           double* log_probs, bint first_here):
+    cdef Divisions divisions = Divisions()
+    cdef Division division
+    cdef Divided* divided
+    cdef Grounds grounds
+    cdef Py_ssize_t row
+    cdef list spaces
+    # How many uniforms sampling backwards takes depends on what it draws; the best paths are found once for all draws.
+    if job.algorithm != VITERBI and job.algorithm != PERFECT and job.algorithm != VITERBI_SAMPLING:
+        return divisions
+    if rows.count <= FEW_ROWS:
+        rows.complete()
+    long_rows = []
+    for row in range(rows.count if rows.ready.load() == rows.count else 0):
+        if 2 * encoder.bytes_a_thread <= rows.sizes[row] <= MAX_TEXT and rows.sizes[row] * 4 * count >= rows.total:
+            long_rows.append(row)
+    if not long_rows or not set_grounds(&grounds, encoder, job.algorithm == VITERBI, encoder.normalizer.rules.prepare != NULL):
+        return divisions
+    divisions.rows = <Divided*>calloc(len(long_rows), sizeof(Divided))
+    if divisions.rows == NULL:
+        raise MemoryError()
+    spaces = [encoder.borrow(key) for _ in range(count)]
+    for row in long_rows:
+        division = Division()
+        division.encoder = encoder
+        division.job = job
+        division.owners = (rows, task)
+        division.index = index_of(job, row)
+        division.grounds = grounds
+        division.given.text = division.text = rows.data[row]
+        division.given.size = division.size = <int32_t>rows.sizes[row]
+        division.given.in_characters = rows.in_characters[row]
+        division.whole = grounds.rules == NULL
+        division.chained = job.algorithm == VITERBI and encoder.vocabulary.restart == NEVER
+        division.tokens.with_spans = with_spans
+        division.log_probs = log_probs + row * job.draws if log_probs != NULL else NULL
+        division.run(spaces, task, first_here)
+        divided = &divisions.rows[divisions.count]
+        divided.row = row
+        divided.status = division.status
+        divided.tokens = &division.tokens
+        divided.ends = division.ends
+        divisions.divisions.append(division)
+        divisions.count += 1
+        if division.status != OK:
+            break
+    for space in spaces:
+        encoder.give_back(key, space)
+    return divisions

@@ -3,27 +3,15 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from viterbi_sampling.engine.buffer cimport Ints
-from viterbi_sampling.engine.choices cimport Algorithm, Weights
+from viterbi_sampling.engine.divided cimport Divided, Divisions
 from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.job cimport Job
 from viterbi_sampling.engine.kbest cimport BestPaths
 from viterbi_sampling.engine.results cimport Made, Results
 from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.stream cimport Stream
 from viterbi_sampling.engine.tokens cimport Tokens
 from viterbi_sampling.engine.workspace cimport Workspace
-
-cdef struct Job:                # what is done to each text; the same for all threads of a call
-    Algorithm algorithm
-    Weights weights
-    size_t nbest_size           # of NBEST
-    uint64_t seed
-    const uint64_t* indices     # one a text, or NULL: first_index + i
-    uint64_t first_index
-    uint64_t first_draw
-    Py_ssize_t draws            # paths a text: first_draw, first_draw + 1, ...
-    int32_t prefix_id           # set before and after each path, -1: none
-    int32_t suffix_id
-    int cancelled
 
 cdef class Task:                # the job of one call, and what it points to; alive as long as any of its workers
     cdef Job job
@@ -49,10 +37,10 @@ cdef class Worker:
     cdef Tokens spanned         # of a row with unknown tokens
     cdef int status
     cdef Py_ssize_t failed_row
-    cdef list shares            # of the first text, where it is divided among threads
+    cdef Divisions divisions    # of the rows that several threads have done already
     cdef int run(self) noexcept nogil
-    cdef int end_first(self) noexcept nogil
     cdef int run_text(self, Py_ssize_t row) noexcept nogil
+    cdef int take_divided(self, const Divided* divided) noexcept nogil
     cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil
     cdef int keep_unknown(self, Py_ssize_t row, Py_ssize_t draw, size_t first) noexcept nogil
     cdef void place(self, Py_ssize_t row, size_t first) noexcept nogil

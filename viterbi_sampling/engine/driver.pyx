@@ -11,17 +11,18 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.arrays cimport list_from
-from viterbi_sampling.engine.beside import Beside, run_beside
+from viterbi_sampling.engine.beside import Beside
 from viterbi_sampling.engine.buffer cimport (
-    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, reserve_bytes, reserve_ints,
+    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, extend, reserve_bytes, reserve_ints,
 )
 from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.job cimport index_of
 from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path, weigh_paths
-from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary
+from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Rules, normalize
-from viterbi_sampling.engine.divided cimport Share, shares_of
+from viterbi_sampling.engine.divided cimport Divided, Divisions, divide_rows
 from viterbi_sampling.engine.placing cimport Given, place_spans
 from viterbi_sampling.engine.results cimport Made, Results, Run, made_free
 from viterbi_sampling.engine.rows cimport NULL_TEXT, Rows, raise_for_status
@@ -37,7 +38,6 @@ from viterbi_sampling.engine.workspace cimport Workspace
 ALGORITHMS = {"viterbi": VITERBI, "perfect": PERFECT, "ffbs": FFBS, "viterbi_sampling": VITERBI_SAMPLING, "nbest": NBEST}
 
 cdef enum:
-    BYTES_A_THREAD = 1 << 17        # less work than this is not worth a thread
     BYTES_WITH_LOCK = 1 << 12       # less work than this is done before the interpreter lock would be given away
     BYTES_UNWATCHED = 1 << 25       # more work than this runs beside the main thread, which watches for Ctrl-C
 
@@ -87,16 +87,20 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
     cdef tuple key = key_of(algorithm, alpha)
     results.cancelled = &task.job.cancelled
     task.owners += (results, log_probs)
-    while rows.ready.load() < rows.count and rows.total * draws < <int64_t>num_threads * BYTES_A_THREAD:
+    while rows.ready.load() < rows.count and rows.total * draws < <int64_t>num_threads * encoder.bytes_a_thread:
         rows.more()
-    cdef int shares = <int>max(1, min(<int64_t>num_threads, rows.total * draws // BYTES_A_THREAD))
-    cdef bint divided = (shares > 1 and rows.count == draws == 1 and algorithm == "viterbi" and unknown is None
-                         and encoder.single_precision and encoder.vocabulary.restart == NEVER)
+    cdef int shares = <int>max(1, min(<int64_t>num_threads, rows.total * draws // encoder.bytes_a_thread))
+    cdef Divisions divisions = Divisions()
+    if shares > 1 and unknown is None:
+        divisions = divide_rows(encoder, rows, &task.job, task, key, shares, with_spans,
+                                &log_probs[0] if log_probs is not None and log_probs.shape[0] else NULL,
+                                rows.total * draws < BYTES_UNWATCHED)
     workers = []
     for k in range(<int>max(1, min(<int64_t>shares, rows.count))):
         worker = Worker(encoder, rows, task)
         worker.space = encoder.borrow(key)
         worker.results = results
+        worker.divisions = divisions
         worker.ends = results.ends
         worker.log_probs = &log_probs[0] if log_probs is not None and log_probs.shape[0] else NULL
         worker.made.tokens.with_spans = with_spans
@@ -104,17 +108,14 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
         workers.append(worker)
     results.workers = <int>len(workers)
     worker = workers[0]
-    if divided:
-        run_divided(worker, shares)
-    else:
-        with Beside(task) as beside:
-            for other in workers[1:]:
-                beside.start(other.work)
-            rows.complete()
-            if rows.total * draws < BYTES_UNWATCHED:
-                worker.work()
-            else:
-                beside.start(worker.work)
+    with Beside(task) as beside:
+        for other in workers[1:]:
+            beside.start(other.work)
+        rows.complete()
+        if rows.total * draws < BYTES_UNWATCHED:
+            worker.work()
+        else:
+            beside.start(worker.work)
     for worker in workers:
         encoder.give_back(key, worker.space)
     worker = min(workers, key=Worker.first_failed)
@@ -191,27 +192,6 @@ cdef int give_unknown(Encoder encoder, const Made* made, list found) except -1:
     return 0
 
 
-def run_divided(Worker worker, int count):
-    """Do the one text of a worker in shares, each in a thread of its own."""
-    cdef Share share
-    cdef Encoder encoder = worker.encoder
-    cdef tuple key = key_of("viterbi", 0.0)
-    cdef bint unwatched = worker.rows.total < BYTES_UNWATCHED
-    run_beside([worker.normalize_first], worker.task, unwatched)
-    if worker.status != OK:
-        return
-    worker.shares = shares_of(encoder, worker.space.normalized.data, <int32_t>worker.space.normalized.size, count)
-    for share in worker.shares:
-        share.space = encoder.borrow(key) if share.begin else worker.space
-        share.space.scratch.cancelled = &worker.job.cancelled
-        share.tokens.with_spans = worker.made.tokens.with_spans
-        share.prefix_id = worker.job.prefix_id
-    run_beside([share.work for share in worker.shares], worker.task, unwatched)
-    run_beside([worker.settle_first], worker.task, unwatched)
-    for share in worker.shares[1:]:
-        encoder.give_back(key, share.space)
-
-
 cdef int decide(const Job* job, const Vocabulary* vocabulary, const CutTable* cuts, const Spelling* spelling,
                 bint single_precision, const Bytes* text, Stream* stream, Table* known, Scratch* scratch, Tokens* out,
                 Sum* log_prob) noexcept nogil:
@@ -274,6 +254,7 @@ cdef class Worker:
 
     def __cinit__(self, Encoder encoder not None, Rows rows not None, Task task not None):
         self.encoder = encoder
+        self.divisions = Divisions()
         self.rows = rows
         self.task = task
         self.job = &task.job
@@ -301,39 +282,6 @@ cdef class Worker:
         """The row that could not be done, or one that there is not."""
         return self.rows.count if self.status == OK else self.failed_row
 
-    def normalize_first(self):
-        """Normalize the first text, which is to be divided."""
-        with nogil:
-            self.status = TOO_LONG
-            if self.rows.sizes[0] <= MAX_TEXT:
-                self.status = normalize(&self.encoder.normalizer.rules, self.rows.data[0], self.rows.sizes[0],
-                                        &self.space.normalized, &self.origins if self.made.tokens.with_spans else NULL)
-
-    def settle_first(self):
-        """Put the shares of the first text together."""
-        cdef Share share, first = self.shares[0]
-        self.made.tokens = first.tokens
-        memset(&first.tokens, 0, sizeof(Tokens))
-        self.status = first.status
-        for share in self.shares[1:]:
-            if self.status == OK:
-                self.status = share.status
-            if self.status == OK:
-                with nogil:
-                    self.status = share.settle(&first.score, self.space, &self.made.tokens)
-        if self.status == OK:
-            with nogil:
-                self.status = self.end_first()
-
-    cdef int end_first(self) noexcept nogil:
-        cdef int32_t size = <int32_t>self.space.normalized.size
-        if self.job.suffix_id >= 0 and not add_token(&self.made.tokens, self.job.suffix_id, size, size):
-            return NO_MEMORY
-        self.ends[0] = <int64_t>self.made.tokens.ids.size
-        if self.made.tokens.with_spans:
-            self.place(0, 0)
-        return OK
-
     def raise_for_status(self):
         """Raise what went wrong, if anything did."""
         raise_for_status(self.status, self.failed_row)
@@ -358,6 +306,7 @@ cdef class Worker:
 
     cdef int run_text(self, Py_ssize_t row) noexcept nogil:
         cdef bint with_origins = self.made.tokens.with_spans
+        cdef const Divided* divided = self.divisions.find(row)
         cdef size_t before
         cdef int32_t size
         cdef Py_ssize_t draw
@@ -370,6 +319,8 @@ cdef class Worker:
             return OK
         if self.rows.sizes[row] > MAX_TEXT:
             return TOO_LONG
+        if divided != NULL:
+            return self.take_divided(divided)
         status = normalize(&self.encoder.normalizer.rules, self.rows.data[row], self.rows.sizes[row], &self.space.normalized,
                            &self.origins if with_origins else NULL)
         if status != OK:
@@ -399,10 +350,28 @@ cdef class Worker:
                 self.place(row, before)
         return OK
 
+    cdef int take_divided(self, const Divided* divided) noexcept nogil:
+        """Add the tokens of a row that is done."""
+        cdef Tokens* tokens = &self.made.tokens
+        cdef Tokens empty
+        cdef Py_ssize_t draw
+        if divided.status != OK:
+            return divided.status
+        for draw in range(self.job.draws):
+            self.ends[divided.row * self.job.draws + draw] = <int64_t>tokens.ids.size + divided.ends[draw]
+        if tokens.ids.size == 0:
+            empty = tokens[0]
+            tokens[0] = divided.tokens[0]
+            divided.tokens[0] = empty
+        elif not (extend(&tokens.ids, &divided.tokens.ids, 0, divided.tokens.ids.size)
+                  and extend(&tokens.spans, &divided.tokens.spans, 0, divided.tokens.spans.size)):
+            return NO_MEMORY
+        return OK
+
     cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil:
         """Add the tokens of one path over the normalized text."""
         cdef Job* job = self.job
-        cdef uint64_t index = job.indices[row] if job.indices != NULL else job.first_index + <uint64_t>row
+        cdef uint64_t index = index_of(job, row)
         cdef Sum log_prob
         cdef Sum* wanted = &log_prob if self.log_probs != NULL else NULL
         cdef int status

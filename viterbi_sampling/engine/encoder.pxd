@@ -24,6 +24,7 @@ cdef class Encoder:
     cdef const int32_t[::1] aliases
     cdef readonly int32_t pieces    # the number of the vocabulary's pieces
     cdef readonly size_t cache_bytes    # of words a workspace
+    cdef int32_t bytes_a_thread     # of text: less is not worth a thread
     cdef size_t most_slots
     cdef readonly dict shelf    # workspaces that nobody has now: {(what they are for, alpha): [Workspace, ...]}
     cdef tuple last_key         # the key that was used last, and its list in `shelf`:

@@ -24,6 +24,7 @@ cdef enum:
     # The tables of words: at most 8 MB of slots and 32 MB of records each.
     CACHE_BYTES = 40 << 20      # of words a workspace: 8 MB of slots and 32 MB of records
     LEAST_BYTES = 1 << 20
+    BYTES_A_THREAD = 1 << 17
     SPACES_A_KEY = 64
     KEYS = 4
 
@@ -134,6 +135,7 @@ cdef class Encoder:
         self.vocabulary.unknown_score = 0 if unknown_score is None else unknown_score
         self.vocabulary.at_once = MOST_PATHS
         self.limit_cache(CACHE_BYTES)
+        self.share_work(BYTES_A_THREAD)
         self.spelling.unknown = self.vocabulary.unknown
         self.spelling.unknown_id = unknown_id
         self.spelling.byte_fallback = byte_fallback
@@ -152,6 +154,12 @@ cdef class Encoder:
     def keep_words(self, bint wanted):
         """Whether words are kept from now on. The result is the same; for tests, and to measure what keeping them gains."""
         self.vocabulary.directly = not wanted
+
+    def share_work(self, int32_t bytes_a_thread):
+        """Give no thread less than so many bytes of text from now on (at least 8). The result is the same; for tests."""
+        if bytes_a_thread < 8:
+            raise ValueError(f"bytes_a_thread must be at least 8, got {bytes_a_thread}")
+        self.bytes_a_thread = bytes_a_thread
 
     def limit_cache(self, size_t most):
         """Keep at most so many bytes of words a workspace from now on, or no words for 0. The result is the same."""

@@ -53,12 +53,18 @@ cdef void place_aligned(const Given* given, const Ints* origins, int32_t* first,
 
 
 cdef void place_spans(const Given* given, const Ints* origins, bint aligned, int32_t* first, int32_t* end) noexcept nogil:
-    cdef int32_t* span = first
-    cdef const uint8_t* text = given.text
-    cdef int32_t position = 0, characters = 0, size = given.size
+    cdef Cursor start
     if aligned:
         place_aligned(given, origins, first, end)
-        return
+    else:
+        start.position = start.characters = 0
+        place_next(given, origins, &start, first, end)
+
+
+cdef void place_next(const Given* given, const Ints* origins, Cursor* cursor, int32_t* first, int32_t* end) noexcept nogil:
+    cdef int32_t* span = first
+    cdef const uint8_t* text = given.text
+    cdef int32_t position = cursor.position, characters = cursor.characters, size = given.size
     if not given.in_characters and origins.size:
         while span < end:
             span[0] = origins.data[span[0]]
@@ -73,3 +79,5 @@ cdef void place_spans(const Given* given, const Ints* origins, bint aligned, int
             # A position inside a character, which only bytewise models have, counts as its beginning.
             span[0] = characters - (position < size and is_trail(text[position]))
         span += 1
+    cursor.position = position
+    cursor.characters = characters
