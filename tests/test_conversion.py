@@ -48,7 +48,14 @@ def test_a_tokenizer_json_becomes_a_model_with_the_same_ids(name: str, tmp_path:
     wanted = tokenizer.encode_batch(lines).to_list()
     assert peer.encode(lines) == wanted
     assert Tokenizer.from_file(tmp_path / "a.model").encode_batch(lines).to_list() == wanted
-    assert (peer.unk_id(), peer.eos_id()) == (tokenizer.unk_id, tokenizer.eos_id)
+    given = tokenizers.Tokenizer.from_file(str(SHARED / "models" / "tokenizers" / f"{name}.tokenizer.json"))
+    ids = list(range(given.get_vocab_size()))
+    assert peer.id_to_piece(ids) == [given.id_to_token(id) for id in ids]
+    named = (tokenizer.unk_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.pad_id)
+    assert (peer.unk_id(), peer.bos_id(), peer.eos_id(), peer.pad_id()) == tuple(
+        -1 if id is None else id for id in named
+    )
+    assert tokenizer.pad_id is not None
 
 
 @pytest.mark.shared

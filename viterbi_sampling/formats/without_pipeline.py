@@ -8,6 +8,7 @@ added tokens stay.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from viterbi_sampling.formats.charsmap import charsmap_of, rules_of
 from viterbi_sampling.model import SPACE, UNKNOWN_PENALTY, Model, NormalizerRules, Pieces, PieceType
 from viterbi_sampling.steps import characters
 from viterbi_sampling.steps.aligned import NMT_REMOVED, NMT_SPACES, WHITE_SPACE, Aligned, normalize
+from viterbi_sampling.steps.compiled import compiled
 from viterbi_sampling.steps.description import (
     Handed,
     Lowercase,
@@ -191,10 +193,22 @@ def _is_run(pattern: object, ranges: Ranges) -> bool:
 
 
 def _applied(steps: list[Normalizer], text: str) -> str:
-    aligned = Aligned(text, [0] * len(text), [0] * len(text), 0)
-    for step in steps:
-        normalize(step, aligned)
-    return aligned.text
+    return _rewriting(steps)(text)
+
+
+def _rewriting(steps: list[Normalizer]) -> Callable[[str], str]:
+    """What the steps make of a text, by the engine where it has all of them: a map has a few 100,000 rules."""
+    engine = compiled(Pipeline(normalizers=tuple(steps)))
+    if engine is not None:
+        return lambda text: engine.normalize(text.encode("utf-8")).decode("utf-8")
+
+    def plainly(text: str) -> str:
+        aligned = Aligned(text, [0] * len(text), [0] * len(text), 0)
+        for step in steps:
+            normalize(step, aligned)
+        return aligned.text
+
+    return plainly
 
 
 def _types(model: Model, pipeline: Pipeline, split: bool) -> np.ndarray:
@@ -231,9 +245,10 @@ def _charsmap(steps: list[Normalizer], words: bool) -> bytes:
         bare = bare or isinstance(step, StripAccents)
     rules: dict[str, str] = {}
     single: dict[str, str] = {}
+    rewritten = _rewriting(steps)
 
     def result(text: str) -> str:
-        made = _applied(steps, text)
+        made = rewritten(text)
         return " " if words and made in WHITE_SPACE else made
 
     for key in sorted(keys, key=len):

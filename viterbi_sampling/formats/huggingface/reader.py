@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from viterbi_sampling.errors import ModelError
@@ -103,6 +104,9 @@ def _refuse_lost_beginnings(pipeline: Pipeline) -> None:
 def _with_named_tokens(model: Model, pipeline: Pipeline) -> Model:
     """The same with bos, eos and pad: what the template puts first and last, or tokens of the usual names."""
     special = {token.content for token in pipeline.added if token.special}
+    # llm-jp writes <s|LLM-jp> for <s>, and so on.
+    named = {re.sub(r"(?<=[^<])\|[^>|]*>\Z", ">", content): content for content in sorted(special)}
+    named |= {content: content for content in special}
     first = last = None
     if pipeline.template is not None:
         parts = [part for part, _ in pipeline.template.single]
@@ -114,7 +118,7 @@ def _with_named_tokens(model: Model, pipeline: Pipeline) -> Model:
     def name(id: int | None, *usual: str) -> str:
         if id is not None and id < len(model.pieces) and model.pieces[id] in special:
             return model.pieces[id]
-        return next((content for content in usual if content in special), usual[0])
+        return next((named[content] for content in usual if content in named), usual[0])
 
     pad = None if pipeline.padding is None else pipeline.padding.token
     return replace(
