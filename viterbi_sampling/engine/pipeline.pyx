@@ -101,6 +101,11 @@ cdef int split(const Pipeline* pipeline, const Splitter* splitter, View* view, b
         at = end
 
 
+def first_byte(int code):
+    """The byte that the UTF-8 of a code point begins with; it rises with the code point."""
+    return code if code < 0x80 else 0xC0 | code >> 6 if code < 0x800 else 0xE0 | code >> 12 if code < 0x10000 else 0xF0 | code >> 18
+
+
 cdef size_t invalid_at(const uint8_t* text, size_t size, size_t at) noexcept nogil:
     """The place of the next byte that is not valid UTF-8, or the end."""
     cdef uint64_t bytes
@@ -111,6 +116,14 @@ cdef size_t invalid_at(const uint8_t* text, size_t size, size_t at) noexcept nog
             memcpy(&bytes, text + at, 8)
             if not bytes & <uint64_t>0x8080808080808080U:
                 at += 8
+                continue
+        # Most characters are told by the bits of their first and the other bytes; decode tells the rest.
+        if at + 2 < size and (text[at + 1] & 0xC0) == 0x80:
+            if 0xC2 <= text[at] < 0xE0:
+                at += 2
+                continue
+            if 0xE1 <= text[at] < 0xED and (text[at + 2] & 0xC0) == 0x80:
+                at += 3
                 continue
         used = decode(text + at, size - at, &code)
         if not used:
@@ -295,6 +308,10 @@ cdef class PipelineNormalizer(Normalizer):
                 step.replace.ranges[2 * i], step.replace.ranges[2 * i + 1] = ranges[i]
                 for code in range(ranges[i][0], min(ranges[i][1], 0x7F) + 1):
                     step.replace.ascii[code] = 1
+                for code in range(first_byte(ranges[i][0]), first_byte(ranges[i][1]) + 1):
+                    step.replace.firsts[code] = 1
+            single = len(ranges) == 1 and ranges[0][0] == ranges[0][1] < 0x80
+            step.replace.twice = ranges[0][0] if single and low == 2 and not exact else -1
             self.set_content(step, content)
         else:
             step.replace.kind = AT_START if step.kind == START else AT_END if step.kind == END else EVERY_STRING

@@ -22,6 +22,8 @@ cdef struct ReplaceStep:
     uint32_t ranges[2 * MOST_RANGES]    # of EVERY_RUN: first and last code points
     int range_count
     uint8_t ascii[128]          # which of ASCII are in the ranges
+    uint8_t firsts[256]         # which bytes a character of the ranges may begin with
+    int twice                   # the ASCII character of which two in a row are looked for, -1 where it is another run
     int low                     # at least so many in a row
     bint exact                  # and no more
     bint repeated               # of AT_START and AT_END: the string any number of times

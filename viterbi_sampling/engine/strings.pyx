@@ -1,7 +1,7 @@
 """Strings, runs of characters and white space in a text: found, removed, replaced."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
-from libc.string cimport memchr, memcmp
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memchr, memcmp, memcpy
 
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG
 from viterbi_sampling.engine.rewriting cimport (
@@ -60,11 +60,33 @@ cdef inline bint in_ranges(const ReplaceStep* step, const uint8_t* text, int* le
     return False
 
 
+cdef inline size_t find_twice(const uint8_t* text, size_t size, size_t at, uint8_t character) noexcept nogil:
+    """Where an ASCII character stands twice in a row, or the end."""
+    cdef uint64_t ones = <uint64_t>0x0101010101010101U, low = 0x7F * ones, bytes, found
+    while at + 8 < size:
+        memcpy(&bytes, text + at, 8)
+        bytes ^= character * ones
+        found = ~(((bytes & low) + low) | bytes | low)      # the top bit of each byte that is the character
+        if found & (found << 8) or (text[at + 7] == character and text[at + 8] == character):
+            break
+        at += 8
+    while at + 1 < size and not (text[at] == character and text[at + 1] == character):
+        at += 1
+    return at if at + 1 < size else size
+
+
 cdef size_t find_run(const ReplaceStep* step, const uint8_t* text, size_t size, size_t at, size_t* end) noexcept nogil:
     """Where the next match of an EVERY_RUN step begins, or the end of the text; `end` receives where it ends."""
     cdef int length, count
     cdef size_t begin
     while at < size:
+        if step.twice >= 0:
+            at = find_twice(text, size, at, <uint8_t>step.twice)
+        else:
+            while at < size and not step.firsts[text[at]]:
+                at += 1
+        if at == size:
+            break
         if not in_ranges(step, text + at, &length):
             at += length
             continue
