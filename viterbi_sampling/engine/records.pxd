@@ -104,6 +104,11 @@ cdef inline Record record_at(const Known* entry) noexcept nogil:
     return record
 
 
+cdef inline int32_t uniforms_in(const Slot* slot) noexcept nogil:
+    """How many uniforms a path over the word takes, by any algorithm but FFBS. No record is touched for it."""
+    return slot.tokens[1] if slot.tokens[0] < 0 else 0
+
+
 # Keep what is known of a word; its slot, or NULL where it is not kept.
 cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
                  int32_t size, Table* known, Slot* place, Scratch* scratch) noexcept nogil
@@ -135,6 +140,3 @@ cdef inline void copy_tokens(const void* tokens, int32_t count, bint narrow, int
 
 # The tokens of one random path over a word from its record: their number. Room for ROW more than MAX_WORD.
 cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* stream, int32_t* tokens) noexcept nogil
-
-# How many uniforms such a path takes: always the same, by any algorithm but FFBS.
-cdef uint64_t uniforms_of(const Known* entry) noexcept nogil

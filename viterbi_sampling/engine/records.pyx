@@ -273,6 +273,24 @@ cdef bint write(Algorithm algorithm, const Vocabulary* vocabulary, const Weights
     return True
 
 
+cdef int32_t uniforms_of(const Known* entry) noexcept nogil:
+    """How many uniforms a path by any algorithm but FFBS takes: always the same."""
+    cdef int32_t count = 0
+    cdef uint64_t bytes
+    cdef const uint8_t* at
+    cdef int part
+    if entry.kind == AT_ONCE:
+        return entry.choices > 1
+    if entry.kind == ONE_BY_ONE:
+        return entry.choices
+    at = <const uint8_t*>(entry + 1)
+    for part in range(entry.choices):
+        memcpy(&bytes, at, sizeof(bytes))
+        count += uniforms_of(<const Known*>(at + sizeof(bytes)))
+        at += sizeof(bytes) + bytes
+    return count
+
+
 cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
                  int32_t size, Table* known, Slot* place, Scratch* scratch) noexcept nogil:
     cdef Lesson lesson
@@ -296,6 +314,7 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
     slot = take(known, place, word, size, scratch.record.size)
     if slot != NULL:
         memcpy(record_of(known, slot), scratch.record.data, scratch.record.size)
+        slot.tokens[1] = uniforms_of(<const Known*>scratch.record.data)
     return slot
 
 
@@ -370,20 +389,4 @@ cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* 
         count = draw_perfect(entry, stream, tokens)
     else:
         count = draw_backwards(entry, stream, tokens)
-    return count
-
-
-cdef uint64_t uniforms_of(const Known* entry) noexcept nogil:
-    cdef uint64_t count = 0, bytes
-    cdef const uint8_t* at
-    cdef int part
-    if entry.kind == AT_ONCE:
-        return entry.choices > 1
-    if entry.kind == ONE_BY_ONE:
-        return entry.choices
-    at = <const uint8_t*>(entry + 1)
-    for part in range(entry.choices):
-        memcpy(&bytes, at, sizeof(bytes))
-        count += uniforms_of(<const Known*>(at + sizeof(bytes)))
-        at += sizeof(bytes) + bytes
     return count

@@ -16,7 +16,7 @@ from viterbi_sampling.engine.choices cimport (
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.records cimport (
-    AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, uniforms_of,
+    AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, uniforms_in,
 )
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
@@ -303,8 +303,8 @@ cdef int count_in_words(Algorithm algorithm, const Vocabulary* vocabulary, const
                 status = count_directly(algorithm, vocabulary, text, at, end, scratch, total)
                 if status != OK:
                     return status
-            elif slot.tokens[0] < 0:
-                total[0] += uniforms_of(<const Known*>record_of(known, slot))
+            else:
+                total[0] += uniforms_in(slot)
             at = end
         known.looked += ahead.count
         if scratch.cancelled[0]:

@@ -23,7 +23,7 @@ cdef struct Slot:           # 32 bytes, half a cache line
     uint64_t low            # the key: the word filled up with zeros, the last byte its length (0: empty slot);
     uint64_t high           # or of a long word two hash values, and LONG_KEY
     uint32_t link           # where the record begins; a long word lies in front of its record
-    int32_t tokens[INLINE_TOKENS]   # or all that is known; -1 where there are fewer
+    int32_t tokens[INLINE_TOKENS]   # or all that is known; -1 where there are fewer. With a record what is asked of it first
 
 cdef struct Table:
     Slot* slots
