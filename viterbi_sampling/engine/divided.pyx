@@ -33,7 +33,7 @@ from libc.string cimport memcpy, memset
 from viterbi_sampling.engine.beside import Beside
 from viterbi_sampling.engine.borders cimport Grounds, next_border, set_grounds
 from viterbi_sampling.engine.buffer cimport (
-    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, add, extend, reserve_ints,
+    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, add, extend, reserve_exactly, reserve_ints,
 )
 from viterbi_sampling.engine.choices cimport PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.encoder cimport Encoder
@@ -56,6 +56,7 @@ cdef extern from "<thread>" namespace "std::this_thread" nogil:
 
 cdef enum:
     BYTES_A_TOKEN = 3               # or more, in most texts
+    MOST_DRAWS = 16                 # for whose tokens room is asked for at once
     FEW_ROWS = 1 << 12              # so many are gathered before it is asked which are long
 
 cdef float ASSUMED = 98000.0        # near the score at which sentencepiece rebases
@@ -75,6 +76,10 @@ cdef inline bint mark(Ints* marks, int32_t at, size_t tokens, float limit) noexc
 cdef inline bint extend_tokens(Tokens* to, const Tokens* tokens, size_t first, size_t last) noexcept nogil:
     return extend(&to.ids, &tokens.ids, first, last) and (
         not to.with_spans or extend(&to.spans, &tokens.spans, 2 * first, 2 * last))
+
+
+cdef inline bint make_room(Ints* numbers, size_t count) noexcept nogil:
+    return reserve_exactly(&numbers.data, &numbers.capacity, count, sizeof(int32_t))
 
 
 cdef int32_t characters_in(const uint8_t* text, int32_t size) noexcept nogil:
@@ -152,7 +157,7 @@ cdef class Division:
 
     def start(self):
         """Make ready what the threads share."""
-        cdef size_t stretches
+        cdef size_t stretches, most
         if self.whole:
             with nogil:
                 self.status = normalize(&self.encoder.normalizer.rules, self.given.text, self.given.size, &self.normalized,
@@ -164,12 +169,12 @@ cdef class Division:
         # What is made of a stretch stays in a near cache, and the last ones are not waited for long.
         self.stretch = self.encoder.bytes_a_thread // 2
         stretches = self.size // self.stretch + 1
+        most = self.size // BYTES_A_TOKEN * min(self.job.draws, <Py_ssize_t>MOST_DRAWS)
         self.stretches = <Stretch*>calloc(stretches, sizeof(Stretch))
         self.waiting = <Part**>calloc(stretches * self.job.draws, sizeof(Part*))
         self.ends = <int64_t*>calloc(self.job.draws, sizeof(int64_t))
         if (self.stretches == NULL or self.waiting == NULL or self.ends == NULL
-                or not reserve_ints(&self.tokens.ids, self.size // BYTES_A_TOKEN)
-                or self.tokens.with_spans and not reserve_ints(&self.tokens.spans, 2 * (self.size // BYTES_A_TOKEN))):
+                or not make_room(&self.tokens.ids, most) or self.tokens.with_spans and not make_room(&self.tokens.spans, 2 * most)):
             self.status = NO_MEMORY
 
     cdef int work_on(self, Workspace space) noexcept nogil:
