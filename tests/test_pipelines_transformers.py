@@ -84,10 +84,11 @@ def test_type_ids_of_windows_are_those_of_the_library(tmp_path: Path) -> None:
         "pair": [*single, {"Sequence": {"id": "B", "type_id": 6}}, end],
         "special_tokens": {"<unk>": {"id": "<unk>", "ids": [0], "tokens": ["<unk>"]}},
     }
-    path = tmp_path / "tokenizer.json"
-    path.write_text(document(post_processor=template))
-    ours, stock = ViterbiSamplingTokenizer(str(path)), transformers.PreTrainedTokenizerFast(tokenizer_file=str(path))
-    for special, overflowing in itertools.product([True, False], [True, False]):
+    for processor, special, overflowing in itertools.product([template, None], [True, False], [True, False]):
+        path = tmp_path / "tokenizer.json"
+        path.write_text(document(post_processor=processor))
+        ours = ViterbiSamplingTokenizer(str(path))
+        stock = transformers.PreTrainedTokenizerFast(tokenizer_file=str(path))
         options = {"add_special_tokens": special, "return_overflowing_tokens": overflowing, "stride": 1}
         options |= {"return_token_type_ids": True, "truncation": True, "max_length": 8}
         given, wanted = (dict(tokenizer("abbaabba", "bababbab", **options)) for tokenizer in (ours, stock))

@@ -16,10 +16,9 @@ import numpy.typing as npt
 from viterbi_sampling.arguments import Seed, Texts, key_of_seed, rows_of
 from viterbi_sampling.batch import Batch
 from viterbi_sampling.pipelines.sequences import Sizes, joined, sizes_of
-from viterbi_sampling.pipelines.templates import Template, of_file
+from viterbi_sampling.pipelines.templates import NO_SPECIAL_TOKENS, Template, of_file
 from viterbi_sampling.pipelines.windows import Windows, windows
 from viterbi_sampling.steps.description import Padding, Pipeline, Truncation
-from viterbi_sampling.steps.description import Template as FileTemplate
 from viterbi_sampling.steps.trimming import trimmed
 from viterbi_sampling.tokenizer import Tokenizer
 
@@ -171,7 +170,7 @@ def _cut(
 
 def _template(pipeline: Pipeline, pair: bool, add_special_tokens: bool) -> tuple[Template, bool]:
     """The template, of which without special tokens the type ids are left; and whether the second text leads."""
-    found = pipeline.template or FileTemplate((("A", 0),), (("A", 0), ("B", 1)))
+    found = pipeline.template or NO_SPECIAL_TOKENS
     swapped = pair and next(part for part, _ in found.pair if isinstance(part, str)) == "B"
     if swapped:
         other: dict[Any, str] = {"A": "B", "B": "A"}

@@ -9,6 +9,9 @@ from viterbi_sampling.steps.description import Template as FileTemplate
 
 Part = tuple[int, ...]
 
+NO_SPECIAL_TOKENS = FileTemplate((("A", 0),), (("A", 0), ("B", 1)))
+"""What a tokenizer.json without a post-processor does."""
+
 
 class Template(NamedTuple):
     """The special ids before the first text, between the two of a pair, and after the last.

@@ -279,7 +279,7 @@ class ViterbiSamplingTokenizer(UnigramVocabulary):
             return Template()
         if self.special_tokens_pattern == "template":
             if self._template is None:
-                raise ValueError("special_tokens_pattern 'template' needs a tokenizer.json with a post-processor")
+                raise ValueError("special_tokens_pattern 'template' needs a tokenizer.json")
             template = of_file(self._template, pair)
             return template if add_special_tokens else template.bare
         row = self.build_inputs_with_special_tokens([-1], [-2] if pair else None)

@@ -13,6 +13,7 @@ from transformers import PythonBackend
 
 from viterbi_sampling.pipelines.added_tokens import AddedTokens
 from viterbi_sampling.pipelines.layouts import Layout
+from viterbi_sampling.pipelines.templates import NO_SPECIAL_TOKENS
 from viterbi_sampling.tokenizer import Tokenizer
 
 SPACE = "\u2581"
@@ -60,7 +61,7 @@ class UnigramVocabulary(PythonBackend):
         self._vocabulary: dict[str, int] | None = None
         self._added = AddedTokens()
         pipeline = self.unigram._model.pipeline
-        self._template = None if pipeline is None else pipeline.template
+        self._template = None if pipeline is None else pipeline.template or NO_SPECIAL_TOKENS
         # What a tokenizer.json adds is found by the tokenizer itself, in the texts as it has normalized them.
         self._own = frozenset(() if pipeline is None else (token.content for token in pipeline.added))
         if special_tokens_pattern is None:
