@@ -201,6 +201,21 @@ def test_samples_do_not_depend_on_the_number_of_threads(directly: bool) -> None:
     assert len({tuple(row) for row in expected.to_list()}) == 6
 
 
+@pytest.mark.parametrize("algorithm", ["perfect", "viterbi_sampling", "ffbs", "nbest"])
+def test_many_draws_of_a_short_text(algorithm: str) -> None:
+    tokenizer = shares_little(Tokenizer.from_bytes(train()), 200)
+    options: dict[str, Any] = {"alpha": 0.3, "algorithm": algorithm, "seed": 2, "draw": 5, "with_log_probs": True}
+    if algorithm == "nbest":
+        options["nbest_size"] = 5
+    if algorithm == "viterbi_sampling":
+        del options["with_log_probs"]
+    for texts in (["the river was high \u4e00"], ["a", "the river " * 8, ""]):
+        expected = tokenizer.sample_batch(texts, n=60, num_threads=1, with_offsets=True, **options)
+        for threads in (2, 5):
+            batch = tokenizer.sample_batch(texts, n=60, num_threads=threads, with_offsets=True, **options)
+            assert_equal(batch, expected, (texts, threads))
+
+
 def test_one_long_row_among_short_ones() -> None:
     tokenizer = shares_little(Tokenizer.from_bytes(train(byte_fallback=True)), 300)
     rows = [*shuffled(4, 3000).split(), mixed(6, 20_000), "", *shuffled(5, 3000).split(), mixed(7, 9_000)]

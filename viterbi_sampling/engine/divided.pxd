@@ -49,6 +49,7 @@ cdef class Division:
     cdef bint whole             # the text is normalized before it is divided
     cdef Bytes normalized
     cdef Ints origins
+    cdef bint with_borders      # or it is one stretch
     cdef Grounds grounds        # of its borders
     cdef bint chained           # scores depend on those before
     cdef mutex lock             # of all below

@@ -14,10 +14,12 @@ Words with limits beyond ASSUMED, which are nearly all, make runs with that limi
 rebase only. A word with a lower one is a run of its own. Other sums begin anew at the borders.
 
 **The number of uniforms** that a sample has taken so far. How many a stretch takes is the same for all samples of
-it, but for sampling backwards, for which no text is divided: perfect sampling and Viterbi Sampling compare one with each edge
+it, but for sampling backwards, whose texts are one stretch: perfect sampling and Viterbi Sampling compare one with each edge
 whose end another edge has reached before, or one for a part of few paths, whatever they have chosen so far. So those of a
 stretch are counted first (sampling.pyx); once those of all before are, it is sampled from its place in the stream on.
 Uniforms are the same numbers wherever a stream is begun, and so are the choices.
+
+The draws of a text go one after the other, each stretch by stretch; a text of one stretch is divided by draws.
 
 The log-probability of a sample is the sum of those of its parts. It may differ from that of one thread in its last bits,
 as it does with the words that a cache holds.
@@ -35,7 +37,7 @@ from viterbi_sampling.engine.borders cimport Grounds, next_border, set_grounds
 from viterbi_sampling.engine.buffer cimport (
     CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, add, extend, reserve_exactly, reserve_ints,
 )
-from viterbi_sampling.engine.choices cimport PERFECT, VITERBI, VITERBI_SAMPLING
+from viterbi_sampling.engine.choices cimport FFBS, NBEST, VITERBI
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.job cimport Job, index_of
 from viterbi_sampling.engine.lattice cimport NEVER
@@ -167,7 +169,7 @@ cdef class Division:
         if self.status != OK:
             return
         # What is made of a stretch stays in a near cache, and the last ones are not waited for long.
-        self.stretch = self.encoder.bytes_a_thread // 2
+        self.stretch = self.encoder.bytes_a_thread // 2 if self.with_borders else max(self.size, 1)
         stretches = self.size // self.stretch + 1
         most = self.size // BYTES_A_TOKEN * min(self.job.draws, <Py_ssize_t>MOST_DRAWS)
         self.stretches = <Stretch*>calloc(stretches, sizeof(Stretch))
@@ -550,16 +552,23 @@ cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tup
     cdef Grounds grounds
     cdef Py_ssize_t row
     cdef list spaces
-    # How many uniforms sampling backwards takes depends on what it draws; the best paths are found once for all draws.
-    if job.algorithm != VITERBI and job.algorithm != PERFECT and job.algorithm != VITERBI_SAMPLING:
+    cdef bint with_borders
+    # The best paths are found once for all draws.
+    if job.algorithm == NBEST:
         return divisions
     if rows.count <= FEW_ROWS:
         rows.complete()
     long_rows = []
     for row in range(rows.count if rows.ready.load() == rows.count else 0):
-        if 2 * encoder.bytes_a_thread <= rows.sizes[row] <= MAX_TEXT and rows.sizes[row] * 4 * count >= rows.total:
+        if (2 * encoder.bytes_a_thread <= rows.sizes[row] * job.draws and rows.sizes[row] <= MAX_TEXT
+                and rows.sizes[row] * 4 * count >= rows.total):
             long_rows.append(row)
-    if not long_rows or not set_grounds(&grounds, encoder, job.algorithm == VITERBI, encoder.normalizer.rules.prepare != NULL):
+    if not long_rows:
+        return divisions
+    memset(&grounds, 0, sizeof(grounds))
+    with_borders = job.algorithm != FFBS and set_grounds(&grounds, encoder, job.algorithm == VITERBI,
+                                                         encoder.normalizer.rules.prepare != NULL)
+    if not with_borders and job.draws == 1:
         return divisions
     divisions.rows = <Divided*>calloc(len(long_rows), sizeof(Divided))
     if divisions.rows == NULL:
@@ -575,7 +584,8 @@ cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tup
         division.given.text = division.text = rows.data[row]
         division.given.size = division.size = <int32_t>rows.sizes[row]
         division.given.in_characters = rows.in_characters[row]
-        division.whole = grounds.rules == NULL
+        division.whole = encoder.normalizer.rules.prepare != NULL
+        division.with_borders = with_borders
         division.chained = job.algorithm == VITERBI and encoder.vocabulary.restart == NEVER
         division.tokens.with_spans = with_spans
         division.log_probs = log_probs + row * job.draws if log_probs != NULL else NULL
