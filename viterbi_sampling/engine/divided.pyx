@@ -560,7 +560,9 @@ cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tup
         rows.complete()
     long_rows = []
     for row in range(rows.count if rows.ready.load() == rows.count else 0):
-        if (2 * encoder.bytes_a_thread <= rows.sizes[row] * job.draws and rows.sizes[row] <= MAX_TEXT
+        # A draw of a shorter text takes less time than it takes to hand it out: with 50 bytes two threads are slower than one.
+        if (2 * encoder.bytes_a_thread <= rows.sizes[row] * job.draws
+                and encoder.bytes_a_thread // 256 <= rows.sizes[row] <= MAX_TEXT
                 and rows.sizes[row] * 4 * count >= rows.total):
             long_rows.append(row)
     if not long_rows:
