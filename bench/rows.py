@@ -250,7 +250,7 @@ def line_by_line(settings: Settings) -> Measured:
 
 
 def first_token(settings: Settings) -> Measured:
-    """In fresh processes: import, load, encode a line. Ours is compiled to bytecode, as pip does for what it installs."""
+    """In fresh processes: import, load, encode a line. Ours is compiled to bytecode first, as pip does it."""
     compile_dir(Path(viterbi_sampling.__file__).parent, quiet=2)
     times = {"theirs": Times(), "ours": Times()}
     libraries = {"theirs": "sentencepiece", "ours": "viterbi_sampling"}
