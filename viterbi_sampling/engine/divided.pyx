@@ -59,7 +59,7 @@ cdef extern from "<thread>" namespace "std::this_thread" nogil:
 cdef enum:
     BYTES_A_TOKEN = 3               # or more, in most texts
     MOST_DRAWS = 16                 # for whose tokens room is asked for at once
-    FEW_ROWS = 1 << 12              # so many are gathered before it is asked which are long
+    FEW_ROWS = 1 << 12              # so many are gathered before it is asked which are long; of more the first are at work then
 
 cdef float ASSUMED = 98000.0        # near the score at which sentencepiece rebases
 cdef float NONE = 0                 # the limit of what only the true score decides
