@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t
 
 from viterbi_sampling.engine.cuts cimport Cuts
+from viterbi_sampling.engine.endings cimport Endings
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.matches cimport Steps
 from viterbi_sampling.engine.normalizer cimport Normalizer
@@ -17,6 +18,7 @@ cdef class Encoder:
     cdef Normalizer normalizer
     cdef Trie trie
     cdef Steps steps            # of a bytewise model
+    cdef Endings endings
     cdef Cuts cuts
     cdef readonly object scores # these own what `vocabulary` points to
     cdef object single_scores

@@ -9,6 +9,7 @@ import numpy as np
 from viterbi_sampling.engine.arrays cimport list_from
 from viterbi_sampling.engine.choices cimport MOST_PATHS
 from viterbi_sampling.engine.cuts cimport Cuts
+from viterbi_sampling.engine.endings cimport Endings
 from viterbi_sampling.engine.lattice cimport AFTER_NEWLINE, AT_MARKS, AT_SPACE, NEVER
 from viterbi_sampling.engine.matches cimport Steps
 from viterbi_sampling.engine.normalizer cimport Normalizer
@@ -123,6 +124,11 @@ cdef class Encoder:
         self.vocabulary.single_scores = &single_view[0]
         self.vocabulary.lengths = &length_view[0]
         self.vocabulary.nodes = trie.nodes
+        if bytewise:
+            self.endings = Endings()
+            self.endings.make(trie, self.steps, &length_view[0], int(np.max(lengths)))
+            if self.endings.automaton.states != NULL:
+                self.vocabulary.automaton = &self.endings.automaton
         self.vocabulary.scores = &view[0]
         self.pieces = <int32_t>(scores.shape[0] - 1)
         if aliases is not None:

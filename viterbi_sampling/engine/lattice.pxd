@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 
 from viterbi_sampling.engine.buffer cimport Bytes
+from viterbi_sampling.engine.endings cimport Automaton
 from viterbi_sampling.engine.matches cimport Block, Edge, Step
 from viterbi_sampling.engine.trie cimport Node
 from viterbi_sampling.engine.utf8 cimport char_length
@@ -26,6 +27,7 @@ cdef struct Vocabulary:
     bint bytewise               # pieces may begin and end inside a character: every byte is a position
     const Step* steps           # of a complete vocabulary: every single byte is a piece, paths lead everywhere; or NULL
     uint32_t root               # the base of its root
+    const Automaton* automaton  # of such a vocabulary, if it is not too large; or NULL
     int at_once                 # parts of at most so many paths are sampled with one uniform: see choices.pyx
 
 

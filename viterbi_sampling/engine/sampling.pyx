@@ -5,15 +5,17 @@ Since a word lies between cuts, its thresholds are the same numbers wherever it 
 does not depend on what the cache holds.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint64_t
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy, memmove
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Sum, add, reserve_ints
+from viterbi_sampling.engine.arrivals cimport MOST_BYTES, UNUSUAL, find_cuts, sample_part
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, Sum, add, reserve_ints
 from viterbi_sampling.engine.choices cimport (
     FFBS, MOST_EDGES, MOST_PATHS, PERFECT, VITERBI_SAMPLING, Algorithm, Weights, add_scores, backward, choose_path,
     count_paths, forward, log_sum, next_edges, perfect_choices, perfect_thresholds, sigmoid_choices,
 )
 from viterbi_sampling.engine.cuts cimport CutTable
+from viterbi_sampling.engine.endings cimport ENDS, Automaton, find_endings
 from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.records cimport (
     AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, uniforms_in,
@@ -22,6 +24,7 @@ from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
 from viterbi_sampling.engine.sweeps cimport DRAWN, draw_few, perfect_sweep
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
+from viterbi_sampling.engine.trie cimport ROOT
 from viterbi_sampling.engine.words cimport (
     LOOKED, MAX_WORD, MOST_AHEAD, Ahead, Slot, Table, find_ahead, look_ahead, prefetch, record_of, skipped, tokens_in,
 )
@@ -107,6 +110,46 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
                 return done
         whole = status == OK
         lattice_clear(lattice, whole)
+    return OK
+
+
+cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, const Spelling* spelling, const uint8_t* text,
+                        int32_t size, Stream* stream, Scratch* scratch, Tokens* out) noexcept nogil:
+    """Perfect sampling over text[:size], part by part, of a vocabulary with an automaton."""
+    cdef const Automaton* automaton = vocabulary.automaton
+    cdef Ints* ends = &scratch.arrivals.ends
+    cdef Ints* cuts = &scratch.arrivals.cuts
+    cdef uint32_t* found
+    cdef uint32_t state = ROOT
+    cdef int32_t read = 0, cut = 0, begin = 0, lower = 0, known, count, end
+    cdef int status
+    while read < size:
+        if scratch.cancelled[0]:
+            return CANCELLED
+        if read - cut > MOST_BYTES:
+            return sample_directly(PERFECT, vocabulary, weights, spelling, text, cut, size, stream, scratch, out, NULL)
+        count = min(<int32_t>ENDS, size - read)
+        if not reserve_ints(ends, read - cut + count):
+            return NO_MEMORY
+        found = <uint32_t*>ends.data
+        find_endings(automaton, text + read, count, &state, found + (read - cut))
+        read += count
+        known = read if read == size else read - automaton.depths[state]
+        if not find_cuts(automaton, found, cut, read, lower, known, weights.values, cuts):
+            return NO_MEMORY
+        begin = cut
+        while cuts.size:
+            cuts.size -= 1
+            end = cuts.data[cuts.size]
+            status = sample_part(automaton, weights, spelling, text, begin, end - begin, found + (begin - cut), stream, scratch, out)
+            if status == UNUSUAL:
+                status = sample_directly(PERFECT, vocabulary, weights, spelling, text, begin, end, stream, scratch, out, NULL)
+            if status != OK:
+                return status
+            begin = end
+        memmove(found, found + (begin - cut), (read - begin) * sizeof(uint32_t))
+        cut = begin
+        lower = max(cut, known)
     return OK
 
 
@@ -346,6 +389,9 @@ cdef int sample(Algorithm algorithm, const Vocabulary* vocabulary, const CutTabl
     cdef int32_t at = 0, end
     cdef int status
     cdef bint alone = keeps_nothing(algorithm, vocabulary)
+    if (vocabulary.automaton != NULL and algorithm == PERFECT and weights.exponents == NULL and log_prob == NULL
+            and vocabulary.at_once == MOST_PATHS):
+        return sample_by_ends(vocabulary, weights, spelling, text, size, stream, scratch, out)
     while at < size:
         end = size if alone else skipped(known, cuts, text, size, at)
         if end > at:

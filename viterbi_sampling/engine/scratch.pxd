@@ -1,6 +1,6 @@
 # What deciding a text needs while it runs; reused from text to text, and owned by one thread.
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.stdlib cimport free
 
 from viterbi_sampling.engine.buffer cimport Bytes, Doubles, Ints, reserve, reserve_ints
@@ -20,6 +20,29 @@ cdef struct Pair:               # the best two paths to one position of a word
     int32_t start
     int32_t token
 
+cdef enum:
+    SHORT = 3                   # bytes of such a part: it has at most
+    SHORT_PATHS = 4             # paths,
+    SHORT_TOKENS = 8            # and these so many tokens
+    SHORTS = 1 << 12            # of them are kept
+
+cdef struct Short:              # a cache line
+    uint32_t key                # its bytes, and its size; 0 for none
+    uint32_t first              # four bits each: where the tokens of each path begin, and behind them where the last ends
+    double thresholds[SHORT_PATHS - 1]  # of each path but the last, as in find_paths; 2 beyond
+    int32_t tokens[SHORT_TOKENS]
+
+cdef struct Arrivals:           # of a part that is gone through from end to end: see arrivals.pyx
+    Ints ends                   # what ends after each byte
+    Ints cuts
+    Doubles sums                # of each position,
+    Ints places                 # where its ranks end,
+    Ints firsts                 # how many choices are made for edges that start before it,
+    Bytes counts                # and for those that start there
+    Bytes ranks                 # of each such edge among those of its start
+    Doubles words               # of the stream
+    Short* shorts               # what is known of short parts; NULL until there is one
+
 cdef struct Scratch:
     Lattice lattice
     Cell* cells
@@ -29,6 +52,7 @@ cdef struct Scratch:
     Ints previous               # for each edge the one before it that has the same end, or -1
     Pair pairs[MAX_WORD + 1]
     Bytes record                # of a word that is being learned
+    Arrivals arrivals
     const int* cancelled        # set by another thread: stop at the next cut
 
 
@@ -52,10 +76,24 @@ cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
     free(scratch.path.data)
     free(scratch.previous.data)
     free(scratch.record.data)
+    free(scratch.arrivals.ends.data)
+    free(scratch.arrivals.cuts.data)
+    free(scratch.arrivals.sums.data)
+    free(scratch.arrivals.places.data)
+    free(scratch.arrivals.firsts.data)
+    free(scratch.arrivals.counts.data)
+    free(scratch.arrivals.ranks.data)
+    free(scratch.arrivals.words.data)
+    free(scratch.arrivals.shorts)
 
 
 cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
     """Bytes in use."""
     return (scratch.lattice.capacity * sizeof(Edge) + scratch.lattice.block.capacity * sizeof(Match) + scratch.lattice.reached.capacity
             + scratch.cell_capacity * sizeof(Cell) + scratch.thresholds.capacity * sizeof(double)
-            + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t) + scratch.record.capacity)
+            + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t) + scratch.record.capacity
+            + (scratch.arrivals.sums.capacity + scratch.arrivals.words.capacity) * sizeof(double)
+            + (scratch.arrivals.ends.capacity + scratch.arrivals.cuts.capacity + scratch.arrivals.places.capacity
+               + scratch.arrivals.firsts.capacity) * sizeof(int32_t)
+            + (SHORTS * sizeof(Short) if scratch.arrivals.shorts != NULL else 0)
+            + scratch.arrivals.counts.capacity + scratch.arrivals.ranks.capacity)

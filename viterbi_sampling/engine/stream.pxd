@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 
 cdef enum:
     STREAM_WORDS = 512      # the buffer
-    STREAM_RUN = 128        # numbers made at once when there is no end of them
+    STREAM_RUN = 32         # numbers made at once when there is no end of them
 
 cdef struct Stream:
     uint64_t seed
@@ -26,6 +26,12 @@ cdef void stream_pass(Stream* stream, uint64_t words) noexcept nogil
 
 # Make words until `count` of them, at most STREAM_WORDS - 4, lie unread in the buffer.
 cdef void stream_fill(Stream* stream, int count) noexcept nogil
+
+# `count` words from the first unread one + `first` on, which stay unread.
+cdef void stream_look(const Stream* stream, uint64_t first, size_t count, uint64_t* words) noexcept nogil
+
+# Leave out `count` words.
+cdef void stream_skip(Stream* stream, uint64_t count) noexcept nogil
 
 
 cdef inline double stream_next(Stream* stream) noexcept nogil:

@@ -6,7 +6,7 @@ Random Numbers: As Easy as 1, 2, 3", SC 2011, which reports the statistical test
 """
 
 from libc.stdint cimport uint64_t
-from libc.string cimport memmove
+from libc.string cimport memcpy, memmove
 
 cdef extern from *:
     """
@@ -76,6 +76,44 @@ cdef void stream_fill(Stream* stream, int count) noexcept nogil:
         philox4x64(stream.block, stream.draw, stream.seed, stream.index, &stream.words[stream.filled])
         stream.block += 1
         stream.filled += 4
+
+
+cdef void stream_look(const Stream* stream, uint64_t first, size_t count, uint64_t* words) noexcept nogil:
+    cdef uint64_t unread = <uint64_t>(stream.filled - stream.at), block
+    cdef uint64_t four[4]
+    cdef size_t k = 0, part
+    if first < unread:
+        part = min(count, <size_t>(unread - first))
+        memcpy(words, stream.words + stream.at + first, part * sizeof(uint64_t))
+        k = part
+        first = unread
+    block = stream.block + ((first - unread) >> 2)
+    part = (first - unread) & 3
+    while k < count:
+        if part == 0 and k + 4 <= count:
+            philox4x64(block, stream.draw, stream.seed, stream.index, words + k)
+            k += 4
+        else:
+            philox4x64(block, stream.draw, stream.seed, stream.index, four)
+            while part < 4 and k < count:
+                words[k] = four[part]
+                k += 1
+                part += 1
+            part = 0
+        block += 1
+
+
+cdef void stream_skip(Stream* stream, uint64_t count) noexcept nogil:
+    cdef uint64_t unread = <uint64_t>(stream.filled - stream.at)
+    if count <= unread:
+        stream.at += <int>count
+        return
+    count -= unread
+    stream.block += count >> 2
+    stream.at = stream.filled = 0
+    if count & 3:
+        stream_fill(stream, 4)
+        stream.at = <int>(count & 3)
 
 
 def words(uint64_t seed, uint64_t index, uint64_t draw, Py_ssize_t count):

@@ -34,6 +34,7 @@ from libc.math cimport fabs
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
+from viterbi_sampling.engine.arrivals cimport best_arrivals
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary, next_position
@@ -298,6 +299,8 @@ cdef int decide_plainly(const Vocabulary* vocabulary, const Spelling* spelling, 
         single = <float>value
         status = plain_pass[float](vocabulary, spelling, text, begin, end, &single, scratch, out)
         value = single
+    elif vocabulary.automaton != NULL:
+        status = best_arrivals(vocabulary, spelling, text, begin, end, &value, scratch, out)
     elif vocabulary.steps != NULL:
         status = best_sweep(vocabulary, spelling, text, begin, end, &value, scratch, out)
     else:

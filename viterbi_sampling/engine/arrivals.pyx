@@ -1,0 +1,415 @@
+"""Passes over a text from end to end: at each the pieces that end there are gone through, the longest first.
+
+The edges of one end come in the order of their starts, so that sums are added up and ties are settled as where edges are gone
+through by their starts: the answers are those of sweeps.pyx to the last bit. But no edge is written down, and what belongs
+to an end stays in registers until it is done.
+
+Perfect sampling, see sampling.pyx, takes the uniforms in the order of the starts: one for each edge but the first of its end.
+Which of them is that of an edge is counted on the way, and only at the ends of the path, which is read backwards, are
+choices made at all.
+"""
+
+from libc.math cimport INFINITY, fabs
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc
+from libc.string cimport memmove
+
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve_bytes, reserve_doubles, reserve_ints
+from viterbi_sampling.engine.choices cimport CERTAIN, MOST_EDGES, MOST_PATHS, Weights
+from viterbi_sampling.engine.endings cimport ENDS, Automaton, find_endings, length_of, token_of
+from viterbi_sampling.engine.lattice cimport Vocabulary
+from viterbi_sampling.engine.scratch cimport (
+    SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Arrivals, Cell, Scratch, Short, reserve_cells,
+)
+from viterbi_sampling.engine.stream cimport Stream, stream_look, stream_next, stream_skip
+from viterbi_sampling.engine.sweeps cimport read_back
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
+from viterbi_sampling.engine.trie cimport ROOT
+from viterbi_sampling.engine.words cimport prefetch
+
+cdef enum:
+    AHEAD = 12                  # ends ahead of which the score of the longest piece is asked for
+    LOOKED_AHEAD = 2048         # words of the stream that are made at once, or more
+
+cdef double LARGE = 1.6069380442589903e60       # 2^200
+cdef double SMALL = 6.223015277861142e-61       # 2^-200
+cdef double VERY_LARGE = 2.582249878086909e120  # 2^400
+cdef double VERY_SMALL = 3.872591914849318e-121 # 2^-400
+cdef double CLOSE = 8.881784197001252e-16       # 2^-50
+cdef double APART = 9.094947017729282e-13       # 2^-40
+cdef double UNIT = 1.1102230246251565e-16       # 2^-53
+
+
+cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t first, int32_t read, int32_t lower, int32_t known,
+                    const double* values, Ints* cuts) noexcept nogil:
+    cdef int32_t at = read, least = known   # where the earliest piece begins that ends behind `at`
+    cdef uint32_t piece
+    cuts.size = 0
+    if not reserve_ints(cuts, read - lower):
+        return False
+    while at > lower:
+        cuts.data[cuts.size] = at
+        cuts.size += at <= least
+        piece = automaton.pieces[ends[at - first - 1] >> 8]
+        prefetch(&values[token_of(piece)])
+        least = min(least, at - length_of(piece))
+        at -= 1
+    return True
+
+
+# -- the best path -----------------------------------------------------------------------------------
+
+cdef int32_t last_cut_of(const Cell* cells, int32_t cut, int32_t read, int32_t lower, int32_t known) noexcept nogil:
+    """The last cut as in find_cuts, or `cut`. The exponents of the cells tell where the longest piece to each begins."""
+    cdef int32_t at = read, least = known
+    while at > lower:
+        if at <= least:
+            return at
+        least = min(least, <int32_t>cells[at - cut].exponent)
+        at -= 1
+    return cut
+
+
+cdef int best_arrivals(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t size,
+                       double* total, Scratch* scratch, Tokens* out) noexcept nogil:
+    cdef const Automaton* automaton = vocabulary.automaton
+    cdef const double* scores = vocabulary.scores
+    cdef const uint32_t* pieces
+    cdef Cell* cells
+    cdef uint32_t ends[ENDS]
+    cdef uint32_t state = ROOT, piece, kept, mask
+    cdef int32_t read = begin, cut = begin, lower = begin, known, last_cut, count, i, k, paths
+    cdef double best, candidate
+    cdef int status
+    if not reserve_cells(scratch, 1):
+        return NO_MEMORY
+    scratch.cells[0].value = total[0]
+    while read < size:
+        if scratch.cancelled[0]:
+            return CANCELLED
+        count = min(<int32_t>ENDS, size - read)
+        if not reserve_cells(scratch, read + count - cut + 1):
+            return NO_MEMORY
+        find_endings(automaton, text + read, count, &state, ends)
+        cells = scratch.cells + (read - cut)
+        for i in range(1, count + 1):
+            pieces = automaton.pieces + (ends[i - 1] >> 8)
+            paths = ends[i - 1] & 0xFF
+            kept = pieces[0]
+            prefetch(&scores[token_of(automaton.pieces[ends[min(i + AHEAD, count) - 1] >> 8])])
+            cells[i].exponent = read + i - length_of(kept)
+            best = cells[i - length_of(kept)].value + scores[token_of(kept)]
+            for k in range(1, paths):
+                piece = pieces[k]
+                candidate = cells[i - length_of(piece)].value + scores[token_of(piece)]
+                # The tie rule: only a strictly greater score replaces, so the earliest start wins.
+                mask = -<uint32_t>(candidate > best)
+                best = candidate if candidate > best else best
+                kept ^= (kept ^ piece) & mask
+            cells[i].value = best
+            cells[i].start = read + i - length_of(kept)
+            cells[i].token = token_of(kept)
+        read += count
+        known = read if read == size else read - automaton.depths[state]
+        last_cut = read if read == size else last_cut_of(scratch.cells, cut, read, lower, known)
+        if last_cut > cut:
+            status = read_back(spelling, text, cut, last_cut, scratch, out)
+            if status != OK:
+                return status
+            memmove(scratch.cells, scratch.cells + (last_cut - cut), (read - last_cut + 1) * sizeof(Cell))
+            cut = last_cut
+        lower = max(cut, known)
+    total[0] = scratch.cells[0].value
+    return OK
+
+
+# -- perfect sampling --------------------------------------------------------------------------------
+
+cdef bint add_found(Tokens* out, const Spelling* spelling, const uint8_t* text, int32_t begin, const int32_t* path,
+                    int32_t count) noexcept nogil:
+    """Add a path of (token, end) pairs, the last token first. False without memory."""
+    cdef int32_t k
+    cdef int32_t* ids
+    if out.with_spans:
+        return add_path(out, spelling, text, path, count, begin)
+    if not reserve_ints(&out.ids, out.ids.size + count):
+        return False
+    ids = out.ids.data + out.ids.size + count
+    for k in range(count):
+        ids -= 1
+        ids[0] = path[2 * k]
+    out.ids.size += count
+    out.after_unknown = False
+    return True
+
+
+cdef int few_sums(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, double* sums) noexcept nogil:
+    """Forward sums of a part of at most MOST_EDGES edges; the number of its paths, MOST_PATHS + 1 for more, or 0 where sums
+    leave what can be told apart."""
+    cdef int32_t paths[MOST_EDGES + 1]
+    cdef const uint32_t* pieces
+    cdef int32_t i, k, from_, count, edges
+    cdef double sum
+    cdef bint moderate = True
+    sums[0] = 1.0
+    paths[0] = 1
+    for i in range(1, size + 1):
+        pieces = automaton.pieces + (ends[i - 1] >> 8)
+        edges = <int32_t>(ends[i - 1] & 0xFF)
+        from_ = i - length_of(pieces[0])
+        sum = sums[from_] * weights[token_of(pieces[0])]
+        count = paths[from_]
+        # Most ends have one or two edges: the second is nought times the first where there is none.
+        k = edges > 1
+        from_ = i - length_of(pieces[k])
+        sum += sums[from_] * weights[token_of(pieces[k])] * <double>k
+        count += paths[from_] & -k
+        for k in range(2, edges):
+            from_ = i - length_of(pieces[k])
+            sum += sums[from_] * weights[token_of(pieces[k])]
+            count += paths[from_]
+        sums[i] = sum
+        paths[i] = min(count, MOST_PATHS + 1)
+        moderate = moderate & (SMALL <= sum) & (sum <= LARGE)
+    return paths[size] if moderate else 0
+
+
+cdef Short* learn_short(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, uint32_t key,
+                       Short* kept) noexcept nogil:
+    """Keep the paths over a short part as find_paths finds them; NULL where its sums are not moderate."""
+    cdef double sums[MOST_EDGES + 1]
+    cdef double left[SHORT]
+    cdef int32_t at[SHORT]
+    cdef int32_t tokens[SHORT]
+    cdef int32_t untried[SHORT]
+    cdef const uint32_t* pieces
+    cdef uint32_t piece
+    cdef int32_t depth = 0, count = 0, total_tokens = 0, from_, i
+    cdef double share, total = 0.0
+    if few_sums(automaton, weights, ends, size, sums) == 0:
+        return NULL
+    kept.key = key
+    kept.first = 0
+    for i in range(SHORT_PATHS - 1):
+        kept.thresholds[i] = CERTAIN
+    left[0] = 1.0
+    at[0] = size
+    untried[0] = <int32_t>(ends[size - 1] & 0xFF)
+    while depth >= 0:
+        if untried[depth] == 0:
+            depth -= 1
+            continue
+        untried[depth] -= 1
+        pieces = automaton.pieces + (ends[at[depth] - 1] >> 8)
+        piece = pieces[untried[depth]]
+        from_ = at[depth] - length_of(piece)
+        tokens[depth] = token_of(piece)
+        share = left[depth] * (sums[from_] * weights[token_of(piece)] / sums[at[depth]])
+        if from_ > 0:
+            depth += 1
+            left[depth] = share
+            at[depth] = from_
+            untried[depth] = <int32_t>(ends[from_ - 1] & 0xFF)
+            continue
+        total += share
+        if count < SHORT_PATHS - 1:
+            kept.thresholds[count] = total
+        for i in range(depth, -1, -1):
+            kept.tokens[total_tokens] = tokens[i]
+            total_tokens += 1
+        count += 1
+        kept.first |= <uint32_t>total_tokens << (4 * count)
+    if count < SHORT_PATHS:
+        kept.thresholds[count - 1] = CERTAIN    # the last takes the rest
+    return kept
+
+
+cdef int draw_short(const Automaton* automaton, const double* weights, const uint8_t* text, int32_t size, const uint32_t* ends,
+                    Stream* stream, Arrivals* found, Tokens* out) noexcept nogil:
+    """As sample_part, of a part of at most SHORT bytes; without spans."""
+    cdef Short* kept
+    cdef uint32_t key = <uint32_t>size << 24 | text[0]
+    cdef int32_t path = 0, first, i
+    cdef int32_t* ids
+    cdef double uniform
+    if not reserve_ints(&out.ids, out.ids.size + SHORT):
+        return NO_MEMORY
+    if found.shorts == NULL:
+        found.shorts = <Short*>calloc(SHORTS, sizeof(Short))
+        if found.shorts == NULL:
+            return NO_MEMORY
+    for i in range(1, size):
+        key |= <uint32_t>text[i] << (8 * i)
+    kept = &found.shorts[(key * <uint32_t>0x9E3779B1U) >> 20]
+    if kept.key != key and learn_short(automaton, weights, ends, size, key, kept) == NULL:
+        return UNUSUAL
+    if kept.thresholds[0] != CERTAIN:
+        uniform = stream_next(stream)
+        path = (uniform >= kept.thresholds[0]) + (uniform >= kept.thresholds[1]) + (uniform >= kept.thresholds[2])
+    first = kept.first >> (4 * path) & 0xF
+    # All places are written; what is not there is overwritten.
+    ids = out.ids.data + out.ids.size
+    for i in range(SHORT):
+        ids[i] = kept.tokens[(first + i) & (SHORT_TOKENS - 1)]
+    out.ids.size += (kept.first >> (4 * path + 4) & 0xF) - first
+    out.after_unknown = False
+    return OK
+
+
+cdef int32_t draw_few(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t begin, int32_t size,
+                      const double* sums, double uniform, int32_t* path) noexcept nogil:
+    """Choose a path from its end, edge by edge, where it is clear on which side of each border the uniform lies; else 0.
+
+    As walk_back in sweeps.pyx, with the weights themselves in the place of shares of the sum over the part.
+    """
+    cdef double target = uniform * sums[size], apart = APART * sums[size], left = 1.0, total = 0.0, share
+    cdef int32_t at = size, count = 0, k, from_ = 0
+    cdef const uint32_t* pieces
+    cdef uint32_t piece = 0
+    while at > 0:
+        pieces = automaton.pieces + (ends[at - 1] >> 8)
+        k = <int32_t>(ends[at - 1] & 0xFF)
+        while True:
+            if k == 0:
+                return 0
+            k -= 1
+            piece = pieces[k]
+            from_ = at - length_of(piece)
+            share = left * (sums[from_] * weights[token_of(piece)])
+            if target < total + share - apart:
+                break
+            if target <= total + share + apart:
+                return 0
+            total += share
+        path[2 * count] = token_of(piece)
+        path[2 * count + 1] = begin + at
+        count += 1
+        left *= weights[token_of(piece)]
+        at = from_
+    return count
+
+
+cdef int count_choices(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, size_t edges,
+                       Arrivals* found) noexcept nogil:
+    """The forward sums of a part, and for each edge the uniform that its choice takes."""
+    cdef const uint32_t* pieces
+    cdef double* sums
+    cdef uint8_t* counts
+    cdef uint8_t* ranks
+    cdef int32_t i, k, from_, used = 0
+    cdef double sum
+    cdef bint moderate = True
+    if (not reserve_doubles(&found.sums, size + 1) or not reserve_bytes(&found.counts, size + 1)
+            or not reserve_bytes(&found.ranks, edges) or not reserve_ints(&found.places, size + 1)
+            or not reserve_ints(&found.firsts, size + 1)):
+        return NO_MEMORY
+    sums = found.sums.data
+    counts = found.counts.data
+    ranks = found.ranks.data
+    sums[0] = 1.0
+    counts[0] = 0
+    for i in range(1, size + 1):
+        pieces = automaton.pieces + (ends[i - 1] >> 8)
+        sum = sums[i - length_of(pieces[0])] * weights[token_of(pieces[0])]
+        for k in range(1, <int32_t>(ends[i - 1] & 0xFF)):
+            from_ = i - length_of(pieces[k])
+            sum += sums[from_] * weights[token_of(pieces[k])]
+            ranks[used] = counts[from_]
+            counts[from_] += 1
+            used += 1
+        sums[i] = sum
+        counts[i] = 0
+        found.places.data[i] = used
+        moderate = moderate & (VERY_SMALL <= sum) & (sum <= VERY_LARGE)
+    used = 0
+    for i in range(size + 1):
+        found.firsts.data[i] = used
+        used += counts[i]
+    return OK if moderate else UNUSUAL
+
+
+cdef int32_t choose(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t begin, int32_t size,
+                    Stream* stream, Arrivals* found, int32_t* path) noexcept nogil:
+    """The choices at the ends of the path, from the last to the first: the number of its tokens, or -1 without memory.
+
+    An edge is taken where uniform < weight / sum: see perfect_sweep in sweeps.pyx.
+    """
+    cdef const double* sums = found.sums.data
+    cdef const int32_t* firsts = found.firsts.data
+    cdef const uint8_t* ranks
+    cdef const uint64_t* words = NULL
+    cdef const uint32_t* pieces
+    cdef uint32_t piece, kept, mask
+    cdef int32_t at = size, count = 0, paths, k, from_, least, low = firsts[size], high
+    cdef double sum, weight, uniform, product
+    cdef bint taken
+    while at > 0:
+        pieces = automaton.pieces + (ends[at - 1] >> 8)
+        paths = <int32_t>(ends[at - 1] & 0xFF)
+        kept = pieces[0]
+        if paths > 1:
+            from_ = at - length_of(kept)
+            least = firsts[from_ + 1]
+            if least < low:
+                # What comes next, and as much again, so that in all at most twice the words are made.
+                high = firsts[at]
+                low = max(0, high - max(2 * (high - least), <int32_t>LOOKED_AHEAD))
+                if not reserve_doubles(&found.words, high - low):
+                    return -1
+                stream_look(stream, low, high - low, <uint64_t*>found.words.data)
+                words = <const uint64_t*>found.words.data
+            ranks = found.ranks.data + found.places.data[at] - (paths - 1)
+            sum = sums[from_] * weights[token_of(kept)]
+            for k in range(1, paths):
+                piece = pieces[k]
+                from_ = at - length_of(piece)
+                weight = sums[from_] * weights[token_of(piece)]
+                sum += weight
+                uniform = <double>(words[firsts[from_] + ranks[k - 1] - low] >> 11) * UNIT
+                product = uniform * sum
+                taken = product < weight
+                if fabs(product - weight) <= weight * CLOSE:
+                    taken = uniform < weight / sum
+                mask = -<uint32_t>taken
+                kept ^= (kept ^ piece) & mask
+        path[2 * count] = token_of(kept)
+        path[2 * count + 1] = begin + at
+        count += 1
+        at -= length_of(kept)
+    stream_skip(stream, firsts[size])
+    return count
+
+
+cdef int sample_part(const Automaton* automaton, const Weights* weights, const Spelling* spelling, const uint8_t* text,
+                     int32_t begin, int32_t size, const uint32_t* ends, Stream* stream, Scratch* scratch,
+                     Tokens* out) noexcept nogil:
+    cdef double sums[MOST_EDGES + 1]
+    cdef size_t edges = 0
+    cdef int32_t count, i
+    cdef int status
+    cdef double uniform
+    if size <= SHORT and not out.with_spans:
+        return draw_short(automaton, weights.values, text + begin, size, ends, stream, &scratch.arrivals, out)
+    for i in range(size):
+        edges += ends[i] & 0xFF
+    if not reserve_ints(&scratch.path, 2 * size):
+        return NO_MEMORY
+    # All positions are on a path, so that each edge that its end could do without is another path.
+    if edges <= <size_t>MOST_EDGES and edges < <size_t>(size + MOST_PATHS):
+        count = few_sums(automaton, weights.values, ends, size, sums)
+        if count == 0:
+            return UNUSUAL
+        if count <= MOST_PATHS:
+            uniform = stream_next(stream) if count > 1 else 0.0
+            count = draw_few(automaton, weights.values, ends, begin, size, sums, uniform, scratch.path.data)
+            if count == 0:
+                stream.at -= 1      # the one that was taken is in the buffer still
+                return UNUSUAL
+            return OK if add_found(out, spelling, text, begin, scratch.path.data, count) else NO_MEMORY
+    status = count_choices(automaton, weights.values, ends, size, edges, &scratch.arrivals)
+    if status != OK:
+        return status
+    count = choose(automaton, weights.values, ends, begin, size, stream, &scratch.arrivals, scratch.path.data)
+    if count < 0 or not add_found(out, spelling, text, begin, scratch.path.data, count):
+        return NO_MEMORY
+    return OK
