@@ -9,6 +9,7 @@ import json
 import random
 from base64 import b64decode, b64encode
 
+import numpy as np
 import pytest
 from bytepieces import expected_ids, model_file, scored
 from conftest import SHARED
@@ -16,7 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from viterbi_sampling import Tokenizer
+from viterbi_sampling.engine.driver import segment
 from viterbi_sampling.formats import bytepiece
+from viterbi_sampling.texts import rows_of
 
 NEVER_MATCHED = b"\na"
 ALPHAS = [0.0, 0.1, 1.0, 4.0, 15.0, 60.0]  # sums beyond 2^200; far apart; weights beyond 2^500
@@ -70,6 +73,41 @@ def test_pieces_longer_than_a_block() -> None:
     texts += ["".join(rng.choice(["ab" * rng.randint(1, 90), "b", "\n"]) for _ in range(20)) for _ in range(10)]
     assert_same(complete, other, ids, texts)
     assert complete.encode(texts[-1]) == expected_ids(scored(model_file(counts | {NEVER_MATCHED: 5})), texts[-1])
+
+
+def test_parts_of_many_blocks() -> None:
+    """No cut for thousands of bytes, many pieces at each end, uniforms by the thousand, sums that leave the doubles."""
+    rng = random.Random(5)
+    counts = {b"ab" * n: 10**9 // n for n in range(1, 60)} | {b"b" + b"ab" * n: 10**5 for n in (1, 7, 100)}
+    complete, other, ids = pair(counts)
+    texts = ["ab" * n + "a" * k for n in (511, 512, 513, 1500) for k in (0, 1)]
+    texts += ["".join(rng.choice(["ab" * rng.randint(1, 900), "b", "\n"]) for _ in range(9)) for _ in range(4)]
+    assert_same(complete, other, ids, texts)
+
+
+def test_parts_beyond_what_is_read_at_once() -> None:
+    """A part of more than 2^20 bytes between others."""
+    complete, other, ids = pair({b"aa": 10**9, b"\n": 10})
+    for side in (complete, other):
+        assert len(side.encode("a" * 1_100_000)) == 550_000
+    texts = ["b\n" + "a" * 1_100_000 + "b"]
+    batches = [side.sample_batch(texts, alpha=0.0, seed=3, num_threads=1) for side in (complete, other)]
+    assert [ids[id] for id in batches[0][0].tolist()] == batches[1][0].tolist()
+
+
+def test_draws_on_borders() -> None:
+    """A uniform on the border of two paths, and those next to it: sums in another order cannot tell the paths apart."""
+    complete, other, ids = pair({b"ab": 10**6, b"ba": 10**6, b"aba": 10**3, b"abab": 10})
+    for text in ("ab", "aba", "ababa", "abababa"):
+        count = complete.count_segmentations(text)
+        for k in range(count + 1):
+            for unit in range(-(-(k << 53) // count) - 2, -(-(k << 53) // count) + 3):
+                words = np.array([min(max(unit, 0), 2**53 - 1) << 11], np.uint64)
+                found = [
+                    segment(side._encoder, rows_of((text,)), "perfect", 0.0, side._encoder.weights(0.0), words=words)[0]
+                    for side in (complete, other)
+                ]
+                assert [ids[id] for id in found[0]] == found[1], (text, k, unit)
 
 
 @pytest.mark.shared
