@@ -56,6 +56,7 @@ MODULES = (
     "engine.placing",
     "engine.borders",
     "engine.divided",
+    "engine.divisions",
     "engine.driver",
     "engine.quantities",
     "engine.counting",

@@ -33,17 +33,14 @@ from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.beside import Beside
-from viterbi_sampling.engine.borders cimport Grounds, next_border, set_grounds
+from viterbi_sampling.engine.borders cimport next_border
 from viterbi_sampling.engine.buffer cimport (
     CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, add, extend, reserve_exactly, reserve_ints,
 )
-from viterbi_sampling.engine.choices cimport FFBS, NBEST, VITERBI
+from viterbi_sampling.engine.choices cimport VITERBI
 from viterbi_sampling.engine.encoder cimport Encoder
-from viterbi_sampling.engine.job cimport Job, index_of
-from viterbi_sampling.engine.lattice cimport NEVER
 from viterbi_sampling.engine.normalizer cimport normalize, normalize_part
 from viterbi_sampling.engine.placing cimport Cursor, Given, place_next, place_spans
-from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.sampling cimport count_uniforms, sample
 from viterbi_sampling.engine.stream cimport stream_pass, stream_start
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
@@ -59,7 +56,6 @@ cdef extern from "<thread>" namespace "std::this_thread" nogil:
 cdef enum:
     BYTES_A_TOKEN = 3               # or more, in most texts
     MOST_DRAWS = 16                 # for whose tokens room is asked for at once
-    FEW_ROWS = 1 << 12              # so many are gathered before it is asked which are long; of more the first are at work then
 
 cdef float ASSUMED = 98000.0        # near the score at which sentencepiece rebases
 cdef float NONE = 0                 # the limit of what only the true score decides
@@ -524,83 +520,3 @@ cdef class Division:
         self.place(part, &cursor, out, anew)
         known_now(&self.score, single, out.ids.size)
         return OK if fits else NO_MEMORY
-
-
-cdef class Divisions:
-    """The rows of a batch that are divided, and done before the others."""
-
-    def __cinit__(self):
-        self.divisions = []
-
-    def __dealloc__(self):
-        free(self.rows)
-
-    cdef const Divided* find(self, Py_ssize_t row) noexcept nogil:
-        """The row if it is divided, or NULL."""
-        cdef int k
-        for k in range(self.count):
-            if self.rows[k].row == row:
-                return &self.rows[k]
-        return NULL
-
-
-cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tuple key, int count, bint with_spans,
-                           double* log_probs, bint first_here):
-    cdef Divisions divisions = Divisions()
-    cdef Division division
-    cdef Divided* divided
-    cdef Grounds grounds
-    cdef Py_ssize_t row
-    cdef list spaces
-    cdef bint with_borders
-    # The best paths are found once for all draws.
-    if job.algorithm == NBEST:
-        return divisions
-    if rows.count <= FEW_ROWS:
-        rows.complete()
-    long_rows = []
-    for row in range(rows.count if rows.ready.load() == rows.count else 0):
-        # A draw of a shorter text takes less time than it takes to hand it out: with 50 bytes two threads are slower than one.
-        if (2 * encoder.bytes_a_thread <= rows.sizes[row] * job.draws
-                and encoder.bytes_a_thread // 256 <= rows.sizes[row] <= MAX_TEXT
-                and rows.sizes[row] * 4 * count >= rows.total):
-            long_rows.append(row)
-    if not long_rows:
-        return divisions
-    memset(&grounds, 0, sizeof(grounds))
-    with_borders = job.algorithm != FFBS and set_grounds(&grounds, encoder, job.algorithm == VITERBI,
-                                                         encoder.normalizer.rules.prepare != NULL)
-    if not with_borders and job.draws == 1:
-        return divisions
-    divisions.rows = <Divided*>calloc(len(long_rows), sizeof(Divided))
-    if divisions.rows == NULL:
-        raise MemoryError()
-    spaces = [encoder.borrow(key) for _ in range(count)]
-    for row in long_rows:
-        division = Division()
-        division.encoder = encoder
-        division.job = job
-        division.owners = (rows, task)
-        division.index = index_of(job, row)
-        division.grounds = grounds
-        division.given.text = division.text = rows.data[row]
-        division.given.size = division.size = <int32_t>rows.sizes[row]
-        division.given.in_characters = rows.in_characters[row]
-        division.whole = encoder.normalizer.rules.prepare != NULL
-        division.with_borders = with_borders
-        division.chained = job.algorithm == VITERBI and encoder.vocabulary.restart == NEVER
-        division.tokens.with_spans = with_spans
-        division.log_probs = log_probs + row * job.draws if log_probs != NULL else NULL
-        division.run(spaces, task, first_here)
-        divided = &divisions.rows[divisions.count]
-        divided.row = row
-        divided.status = division.status
-        divided.tokens = &division.tokens
-        divided.ends = division.ends
-        divisions.divisions.append(division)
-        divisions.count += 1
-        if division.status != OK:
-            break
-    for space in spaces:
-        encoder.give_back(key, space)
-    return divisions

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from viterbi_sampling.engine.buffer cimport Ints
-from viterbi_sampling.engine.divided cimport Divided, Divisions
+from viterbi_sampling.engine.divisions cimport Divided, Divisions
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.job cimport Job
 from viterbi_sampling.engine.kbest cimport BestPaths

@@ -22,7 +22,7 @@ from viterbi_sampling.engine.job cimport index_of
 from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path, weigh_paths
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Rules, normalize
-from viterbi_sampling.engine.divided cimport Divided, Divisions, divide_rows
+from viterbi_sampling.engine.divisions cimport Divided, Divisions, divide_rows
 from viterbi_sampling.engine.placing cimport Given, place_spans
 from viterbi_sampling.engine.results cimport Made, Results, Run, made_free
 from viterbi_sampling.engine.rows cimport NULL_TEXT, Rows, raise_for_status
