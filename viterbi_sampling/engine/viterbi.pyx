@@ -432,6 +432,11 @@ cdef int between(const Vocabulary* vocabulary, const CutTable* cuts, const Spell
     cdef int32_t at = begin, end
     cdef int status
     while at < size:
+        if (vocabulary.automaton != NULL and known.looked >= LOOKED and 4 * known.used > known.most_slots
+                and 4 * known.missed > known.looked):
+            # Such a word is decided in a fraction of the time that it takes to learn it: with so many words kept already,
+            # one new one in four is too many.
+            known.missed = known.looked
         end = size if vocabulary.directly else skipped(known, cuts, text, size, at)
         if end > at:
             status = directly(vocabulary, spelling, single_precision, text, at, end, score, scratch, out)
