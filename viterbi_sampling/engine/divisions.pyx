@@ -9,7 +9,7 @@ from libc.string cimport memset
 
 from viterbi_sampling.engine.borders cimport Grounds, set_grounds
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, OK
-from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI
+from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.divided cimport Division
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.job cimport Job, index_of
@@ -64,8 +64,9 @@ cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tup
     memset(&grounds, 0, sizeof(grounds))
     with_borders = job.algorithm != FFBS and set_grounds(&grounds, encoder, job.algorithm == VITERBI,
                                                          encoder.normalizer.rules.prepare != NULL)
-    # Where an automaton samples, counting takes about as long: two threads would gain nothing.
-    if count == 2 and encoder.vocabulary.automaton != NULL and job.algorithm == PERFECT:
+    # Where an automaton samples, or nothing is kept, counting takes about as long: two threads would gain nothing.
+    if count == 2 and (job.algorithm == VITERBI_SAMPLING
+                       or (encoder.vocabulary.automaton != NULL and job.algorithm == PERFECT)):
         with_borders = False
     if not with_borders and job.draws == 1:
         return divisions
