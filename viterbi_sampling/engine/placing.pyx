@@ -22,9 +22,10 @@ cdef void place_aligned(const Given* given, const Ints* origins, int32_t* first,
     cdef const uint8_t* text = given.text
     cdef int32_t size = given.size, position = 0, characters = 0
     cdef int32_t begin, end_of, last_begin = -1, last_end = -1
-    cdef int32_t* span = end - 2
+    cdef int32_t* span
     if first == end:
         return
+    span = end - 2
     # The bytes that spell a run of unknown characters begin where it does, and so they end.
     while span > first:
         span -= 2

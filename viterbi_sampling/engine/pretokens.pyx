@@ -13,6 +13,8 @@ cdef bint append(Output* out, const uint8_t* data, const int32_t* origins, size_
     """Add bytes that stay as they are. False without memory."""
     if not reserve_bytes(out.bytes, out.bytes.size + size + SLACK):
         return False
+    if size == 0:
+        return True     # of nothing there may be no memory to copy from
     memcpy(out.bytes.data + out.bytes.size, data, size)
     out.bytes.size += size
     if out.origins != NULL:

@@ -59,6 +59,8 @@ cdef inline bint copy_aligned(Writer* w, const uint8_t* data, size_t size, int32
     cdef int32_t* origins
     if not room(w, size):
         return False
+    if size == 0:
+        return True     # of nothing there may be no memory to copy from
     memcpy(w.target.bytes.data + w.target.bytes.size, data, size)
     w.target.bytes.size += size
     if w.source.origins != NULL:

@@ -101,9 +101,14 @@ cdef size_t find_run(const ReplaceStep* step, const uint8_t* text, size_t size, 
     return size
 
 
+cdef inline bint is_pattern(const ReplaceStep* step, const uint8_t* text) noexcept nogil:
+    """Whether the pattern stands here, where there is room for it. An empty one, which has no memory, always does."""
+    return step.pattern_size == 0 or memcmp(text, step.pattern, step.pattern_size) == 0
+
+
 cdef inline bint begins_with(const ReplaceStep* step, const uint8_t* text, size_t size, size_t at) noexcept nogil:
     """Whether the pattern stands at this place."""
-    return at + step.pattern_size <= size and memcmp(text + at, step.pattern, step.pattern_size) == 0
+    return at + step.pattern_size <= size and is_pattern(step, text + at)
 
 
 cdef int apply_replace(const ReplaceStep* step, View* view, Text* target, int32_t shift) noexcept nogil:
@@ -113,13 +118,13 @@ cdef int apply_replace(const ReplaceStep* step, View* view, Text* target, int32_
     if size == 0:
         return OK
     if step.kind == AT_START:
-        begin = size if size < step.pattern_size or memcmp(view.text, step.pattern, step.pattern_size) else 0
+        begin = 0 if begins_with(step, view.text, size, 0) else size
         end = step.pattern_size
         while step.repeated and begin < size and begins_with(step, view.text, size, end):
             end += step.pattern_size
     elif step.kind == AT_END:
         begin = size - step.pattern_size if size >= step.pattern_size else size
-        if begin < size and memcmp(view.text + begin, step.pattern, step.pattern_size):
+        if begin < size and not is_pattern(step, view.text + begin):
             begin = size
         end = size
         while (step.repeated and step.pattern_size <= begin < size
