@@ -90,3 +90,12 @@ def test_the_first_bad_row_is_named(threads: int) -> None:
     with pytest.raises(TypeError, match="row 15000 of texts must be str or UTF-8 bytes, not NoneType"):
         tokenizer.encode_batch(wrong[:19_999], num_threads=threads)
     assert len(tokenizer.encode_batch(["a " * 50] * 20_000, num_threads=threads)) == 20_000
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_rows_are_not_expected_to_go_on_as_they_begin(bundled: Tokenizer, threads: int) -> None:
+    """Thousands of tokens for one byte of text, then much text: what is asked for at once is no more than there is."""
+    texts = [""] * 2047 + ["a"] + ["the river " * 100_000] * 10
+    batch = bundled.encode_batch(texts, add_eos=True, num_threads=threads)
+    assert np.array_equal(batch[len(texts) - 1], bundled.encode_batch(texts[-1:], add_eos=True).ids)
+    assert batch.offsets[2047] == 2047

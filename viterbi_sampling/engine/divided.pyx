@@ -171,9 +171,12 @@ cdef class Division:
         self.stretches = <Stretch*>calloc(stretches, sizeof(Stretch))
         self.waiting = <Part**>calloc(stretches * self.job.draws, sizeof(Part*))
         self.ends = <int64_t*>calloc(self.job.draws, sizeof(int64_t))
-        if (self.stretches == NULL or self.waiting == NULL or self.ends == NULL
-                or not make_room(&self.tokens.ids, most) or self.tokens.with_spans and not make_room(&self.tokens.spans, 2 * most)):
+        if self.stretches == NULL or self.waiting == NULL or self.ends == NULL:
             self.status = NO_MEMORY
+        # Where there is no memory for so much, less may do.
+        make_room(&self.tokens.ids, most)
+        if self.tokens.with_spans:
+            make_room(&self.tokens.spans, 2 * most)
 
     cdef int work_on(self, Workspace space) noexcept nogil:
         cdef Part* part = NULL

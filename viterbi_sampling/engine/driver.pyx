@@ -291,7 +291,8 @@ cdef class Worker:
         cdef Py_ssize_t row
         cdef int status
         while self.results.take(&run):
-            status = OK if self.results.expect(&run, &self.made) else NO_MEMORY
+            self.results.expect(&run, &self.made)
+            status = OK
             row = run.first
             while status == OK and row < run.last:
                 status = CANCELLED if self.job.cancelled else self.run_text(row)

@@ -38,7 +38,7 @@ cdef class Results:
     cdef int64_t handed_bytes
     cdef bint stopped           # nothing more is handed out
     cdef Made made              # of the first `placed` runs
-    cdef int64_t bytes          # of the texts that are done
+    cdef int64_t cost           # of the rows that are done: bytes of text, and some for each row
     cdef Py_ssize_t placed
     cdef Waiting** waiting      # by the number of the run; NULL: not made yet, or placed
     cdef size_t waiting_count
@@ -55,8 +55,8 @@ cdef class Results:
     cdef void stop(self) noexcept nogil
     cdef bint put(self, const Run* run, Made* made) noexcept nogil
     cdef bint keep(self, const Run* run, Made* made) noexcept nogil
-    # Room for the tokens of one long text. False without memory.
-    cdef bint expect(self, const Run* run, Made* made) noexcept nogil
+    # Room for the tokens of a run that is one long text, which are then not moved as they become more; if there is memory.
+    cdef void expect(self, const Run* run, Made* made) noexcept nogil
     cdef bint make_room(self, Tokens* tokens, size_t made, size_t more) noexcept nogil
 
 cdef void made_free(Made* made) noexcept nogil

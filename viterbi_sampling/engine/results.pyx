@@ -26,6 +26,8 @@ cdef enum:
     ROW_BYTES = 16              # what a row costs besides its text, as bytes of text
     LONG_ROW = 1 << 20
 
+cdef double MOST_EXPECTED = 1e12
+
 
 cdef class Results:
     """Of `draws` paths a row."""
@@ -89,7 +91,7 @@ cdef class Results:
             while run.last < ready and cost < most:
                 run.bytes += max(self.rows.sizes[run.last], 0)
                 run.last += 1
-                cost = (run.bytes + (run.last - run.first) * ROW_BYTES) * self.draws
+                cost = cost_of(run.bytes, run.last - run.first) * self.draws
             self.next_row = run.last
             self.handed_bytes += run.bytes
         self.lock.unlock()
@@ -100,7 +102,7 @@ cdef class Results:
         cdef size_t more
         cdef bint done
         if self.workers == 1:
-            self.bytes += run.bytes
+            self.cost += cost_of(run.bytes, run.last - run.first)
             # Room for the next runs, too, if they are as those before; the worker grows it where they are not.
             more = 2 * made.tokens.ids.size // <size_t>(run.number + 1)
             return OK if self.make_room(&made.tokens, made.tokens.ids.size, more) else NO_MEMORY
@@ -129,7 +131,7 @@ cdef class Results:
         cdef size_t base = all.tokens.ids.size
         cdef size_t text = all.unknown.size
         cdef size_t i
-        self.bytes += run.bytes
+        self.cost += cost_of(run.bytes, run.last - run.first)
         if (not self.make_room(&all.tokens, base + made.tokens.ids.size, 0)
                 or not extend(&all.tokens.ids, &made.tokens.ids, 0, made.tokens.ids.size)
                 or not extend(&all.tokens.spans, &made.tokens.spans, 0, made.tokens.spans.size)
@@ -172,27 +174,35 @@ cdef class Results:
         self.waiting[run.number] = kept
         return True
 
-    cdef bint expect(self, const Run* run, Made* made) noexcept nogil:
-        """Room for the tokens of a run that is one long text, which are then not moved as they become more."""
+    cdef void expect(self, const Run* run, Made* made) noexcept nogil:
         cdef size_t wanted = made.tokens.ids.size + run.bytes // 3
-        cdef bint with_spans = made.tokens.with_spans
-        if run.bytes < LONG_ROW:
-            return True
-        return (reserve_exactly(&made.tokens.ids.data, &made.tokens.ids.capacity, wanted, sizeof(int32_t))
-                and (not with_spans or reserve_exactly(&made.tokens.spans.data, &made.tokens.spans.capacity, 2 * wanted,
-                                                       sizeof(int32_t))))
+        if run.bytes >= LONG_ROW:
+            reserve_tokens(&made.tokens, wanted)
 
     cdef bint make_room(self, Tokens* tokens, size_t made, size_t more) noexcept nogil:
-        """Room for the `made` tokens of the first `bytes` of the texts and some more; if there is none, for all there will be."""
+        """Room for the `made` tokens of the rows that are done and some more; if there is none, for all there may be."""
         cdef size_t wanted = made + more
-        cdef double texts = <double>self.rows.total * <double>self.rows.count / max(1, self.rows.ready.load())
+        cdef double expected
         if wanted <= tokens.ids.capacity and (not tokens.with_spans or 2 * wanted <= tokens.spans.capacity):
             return True
-        if self.bytes and texts < 1e15:
-            wanted = max(wanted, <size_t>(1.06 * made * (texts / self.bytes)))
-        return (reserve_exactly(&tokens.ids.data, &tokens.ids.capacity, wanted, sizeof(int32_t))
-                and (not tokens.with_spans
-                     or reserve_exactly(&tokens.spans.data, &tokens.spans.capacity, 2 * wanted, sizeof(int32_t))))
+        # How much text there is, is known once all rows are gathered, and may not be read before.
+        if self.cost and self.rows.ready.load() == self.rows.count:
+            expected = 1.06 * made * (<double>cost_of(self.rows.total, self.rows.count) / self.cost)
+            # What was expected in error may be more than there is.
+            if wanted < expected < MOST_EXPECTED and reserve_tokens(tokens, <size_t>expected):
+                return True
+        return reserve_tokens(tokens, wanted + (wanted >> 1)) or reserve_tokens(tokens, wanted)
+
+
+cdef inline int64_t cost_of(int64_t bytes, Py_ssize_t rows) noexcept nogil:
+    return bytes + rows * ROW_BYTES
+
+
+cdef bint reserve_tokens(Tokens* tokens, size_t count) noexcept nogil:
+    """Room for so many tokens in all, and no more than that. False without memory."""
+    return (reserve_exactly(&tokens.ids.data, &tokens.ids.capacity, count, sizeof(int32_t))
+            and (not tokens.with_spans
+                 or reserve_exactly(&tokens.spans.data, &tokens.spans.capacity, 2 * count, sizeof(int32_t))))
 
 
 cdef void made_free(Made* made) noexcept nogil:
