@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -280,30 +276,3 @@ def test_an_error_is_that_of_one_thread(algorithm: str) -> None:
         for threads in (1, 3):
             with pytest.raises(ValueError, match="row 1 of texts has no segmentation"):
                 call(text, threads)
-
-
-PROGRAM = """
-from viterbi_sampling import Tokenizer
-tokenizer = Tokenizer.default()
-text = "the river was high " * 2_500_000
-print("begun", flush=True)
-try:
-    while True:
-        {call}
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-"""
-CALLS = ["tokenizer.encode_batch([text], num_threads=2)", "tokenizer.sample_batch([text], alpha=0.1, num_threads=2)"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-@pytest.mark.parametrize("call", CALLS)
-def test_interrupt(call: str) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM.format(call=call)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "begun\n"
-        time.sleep(0.5)
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == "interrupted\n"

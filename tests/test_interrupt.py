@@ -12,8 +12,8 @@ import pytest
 PROGRAM = """
 import sys
 from viterbi_sampling import Tokenizer
-tokenizer = Tokenizer.from_pieces({{"a": -1.0, "aa": -2.1, "aaa": -3.3}}, unk_score=-9.0)
-text = "a" * 40_000_000
+tokenizer = {tokenizer}
+text = {text}
 print("begun", flush=True)
 try:
     while True:
@@ -22,18 +22,33 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
 
+TEXTS = {
+    "one text without a cut": (
+        'Tokenizer.from_pieces({"a": -1.0, "aa": -2.1, "aaa": -3.3}, unk_score=-9.0)',
+        '"a" * 40_000_000',
+    ),
+    "one text that is divided": ("Tokenizer.default()", '"the river was high " * 2_500_000'),
+}
 CALLS = {
-    "encode": "tokenizer.encode_batch([text], num_threads=1)",
-    "perfect": "tokenizer.sample_batch([text], alpha=0.1, num_threads=1)",
-    "ffbs": "tokenizer.sample_batch([text], alpha=0.1, algorithm='ffbs', num_threads=1)",
+    "encode": "tokenizer.encode_batch([text], num_threads={threads})",
+    "perfect": "tokenizer.sample_batch([text], alpha=0.1, num_threads={threads})",
+    "ffbs": "tokenizer.sample_batch([text], alpha=0.1, algorithm='ffbs', num_threads={threads})",
 }
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
-@pytest.mark.parametrize("call", CALLS)
-def test_interrupt(call: str) -> None:
-    """One text of 40 MB without a cut."""
-    program = PROGRAM.format(call=CALLS[call])
+@pytest.mark.parametrize(
+    ("text", "call"),
+    [
+        *(("one text without a cut", call) for call in CALLS),
+        *(("one text that is divided", call) for call in ("encode", "perfect")),
+    ],
+)
+def test_interrupt(text: str, call: str) -> None:
+    """Of 40 MB and more, in one thread or in two."""
+    tokenizer, source = TEXTS[text]
+    call = CALLS[call].format(threads=2 if text == "one text that is divided" else 1)
+    program = PROGRAM.format(tokenizer=tokenizer, text=source, call=call)
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"

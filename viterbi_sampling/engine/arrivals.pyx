@@ -22,7 +22,7 @@ from viterbi_sampling.engine.scratch cimport (
     SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Arrivals, Cell, Scratch, Short, reserve_cells,
 )
 from viterbi_sampling.engine.stream cimport Stream, stream_look, stream_next, stream_skip
-from viterbi_sampling.engine.sweeps cimport read_back
+from viterbi_sampling.engine.sweeps cimport APART, CLOSE, LARGE, SMALL, UNIT, VERY_LARGE, VERY_SMALL, read_back
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
 from viterbi_sampling.engine.trie cimport ROOT
 from viterbi_sampling.engine.words cimport prefetch
@@ -30,14 +30,6 @@ from viterbi_sampling.engine.words cimport prefetch
 cdef enum:
     AHEAD = 12                  # ends ahead of which the score of the longest piece is asked for
     LOOKED_AHEAD = 2048         # words of the stream that are made at once, or more
-
-cdef double LARGE = 1.6069380442589903e60       # 2^200
-cdef double SMALL = 6.223015277861142e-61       # 2^-200
-cdef double VERY_LARGE = 2.582249878086909e120  # 2^400
-cdef double VERY_SMALL = 3.872591914849318e-121 # 2^-400
-cdef double CLOSE = 8.881784197001252e-16       # 2^-50
-cdef double APART = 9.094947017729282e-13       # 2^-40
-cdef double UNIT = 1.1102230246251565e-16       # 2^-53
 
 
 cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t first, int32_t read, int32_t lower, int32_t known,

@@ -20,14 +20,6 @@ from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
 cdef enum:
     EDGES_AT_ONCE = 128         # as many uniforms are made ready at once
 
-cdef double LARGE = 1.6069380442589903e60       # 2^200
-cdef double SMALL = 6.223015277861142e-61       # 2^-200
-cdef double VERY_LARGE = 2.582249878086909e120  # 2^400
-cdef double VERY_SMALL = 3.872591914849318e-121 # 2^-400
-cdef double CLOSE = 8.881784197001252e-16       # 2^-50
-cdef double APART = 9.094947017729282e-13       # 2^-40
-cdef double UNIT = 1.1102230246251565e-16       # 2^-53
-
 
 cdef inline int32_t select(int32_t mask, int32_t one, int32_t other) noexcept nogil:
     """`one` where the mask is -1, `other` where it is 0."""
