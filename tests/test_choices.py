@@ -112,35 +112,30 @@ class ExactLaw:
             sums = {start: Fraction(1)}
             arriving: dict[int, list[ref.Edge]] = {}
             weight = {}
-            taken = {}  # the border below which an edge replaces those of its end that came before
             for edge in part:
                 weight[edge] = sums[edge.start] * weights[edge.score]
                 arriving.setdefault(edge.end, []).insert(0, edge)
                 sums[edge.end] = to_200_bits(sums.get(edge.end, Fraction(0)) + weight[edge])
-                taken[edge] = [Border.at(weight[edge] / sums[edge.end], near)] if len(arriving[edge.end]) > 1 else []
             share = {edge: to_200_bits(weight[edge] / sums[edge.end]) for edge in part}
             few = ref.few_paths(part, start, end, ref.FEW)
             at_once = borders_of([math.prod((share[edge] for edge in path), start=Fraction(1)) for path in few], near)
-            backwards = {
-                position: borders_of([share[e] for e in ending], near) for position, ending in arriving.items()
-            }
-            self.parts.append((start, end, part, few, at_once, taken, arriving, backwards))
+            borders = {position: borders_of([share[e] for e in ending], near) for position, ending in arriving.items()}
+            self.parts.append((start, end, few, at_once, arriving, borders))
 
     def path(self, algorithm: str, uniforms: Uniforms) -> ref.Path:
         path: ref.Path = []
-        for start, end, part, few, at_once, taken, arriving, backwards in self.parts:
+        for start, end, few, at_once, arriving, borders in self.parts:
             kept: dict[int, ref.Edge] = {}
             if few:
                 path += few[uniforms.choose(at_once)]
             elif algorithm == "perfect":
-                for edge in part:
-                    if uniforms.choose(taken[edge]) == 0:
-                        kept[edge.end] = edge
+                for position in sorted(arriving):
+                    kept[position] = arriving[position][uniforms.choose(borders[position])]
                 path += ref.read_back(kept, start, end)
             else:
                 position = end
                 while position > start:
-                    kept[position] = arriving[position][uniforms.choose(backwards[position])]
+                    kept[position] = arriving[position][uniforms.choose(borders[position])]
                     position = kept[position].start
                 path += ref.read_back(kept, start, end)
         return path

@@ -6,12 +6,15 @@ characters (BytePiece's are bytes), a path is a list of edges from position 0 to
 Weights are w(edge) = exp(alpha · score(edge)); the law of a path is the product of its weights over
 Z, the sum of that product over all paths. Edges are visited by start, then by end, both rising.
 
-Perfect sampling follows this law. Let F[t] be the sum, over all paths from 0 to t, of their weight.
-Claim: once all edges that end at t have been offered, edge e = (s, t) is the kept one with
-probability F[s]·w(e) / F[t]. The k-th offered edge is taken with its share of the sum of the first
-k; it survives edge j > k with probability sum(j - 1) / sum(j); these telescope to its share of F[t].
-The choices of different ends use different uniforms, so reading back from the end gives the path
-e1 … en with probability Π F[start]·w / F[end], and all but F[0] / F[end of text] cancels: Π w / Z.
+Perfect sampling follows this law. Let F[t] be the sum, over all paths from 0 to t, of their weight:
+all edges (s, t) offer F[s]·w(e) to it. Once all have done so, one of them is kept, with its share of
+F[t] as probability: they divide [0, 1) among them, and a uniform falls into one part. (A reservoir
+choice, as published, does so with a uniform an edge: the k-th is taken with its share of the sum of
+the first k, and survives edge j > k with probability sum(j - 1) / sum(j); these telescope to its
+share of F[t].) The choices of different ends use different uniforms, so reading back from the end
+gives the path e1 … en with probability Π F[start]·w / F[end], and all but F[0] / F[end of text]
+cancels: Π w / Z. What was kept at an end that the path does not touch changes nothing, so that only
+the choices along the path, from the end of the text, need to be made at all.
 
 >>> pieces = {"a": (0, -1.0), "b": (1, -1.0), "ab": (2, -1.5)}
 >>> edges = lattice("ab", pieces)
@@ -185,8 +188,27 @@ def at_once(paths: Sequence[Path], alpha: float, uniforms: Uniforms) -> Path:
     return paths[-1]
 
 
+def at_an_end(arriving: Sequence[Edge], sums: Mapping[int, float], alpha: float, uniforms: Uniforms) -> Edge:
+    """One of the edges of one end, the shortest first; the longest takes what is left. A single one needs no uniform."""
+    if len(arriving) > 1:
+        uniform, share = next(uniforms), 0.0
+        for edge in arriving[:-1]:
+            share += sums[edge.start] * math.exp(alpha * edge.score)
+            if uniform < share / sums[edge.end]:
+                return edge
+    return arriving[-1]
+
+
+def by_ends(part: Sequence[Edge]) -> dict[int, list[Edge]]:
+    """The edges of each end, from the shortest to the longest; the ends rise."""
+    arriving: dict[int, list[Edge]] = {}
+    for edge in sorted(part, key=lambda edge: (edge.end, -edge.start)):
+        arriving.setdefault(edge.end, []).append(edge)
+    return arriving
+
+
 def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms, few: int = 1) -> Path:
-    """Perfect sampling: in one pass, the forward sums and a reservoir choice at each end.
+    """Perfect sampling: in one pass, at each end the forward sum and a choice among all edges to it.
 
     Parts of at most `few` paths are drawn at once; the engine does so up to 64 (FEW).
     """
@@ -195,14 +217,8 @@ def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms, 
         if paths := few_paths(part, start, end, few):
             path += at_once(paths, alpha, uniforms)
             continue
-        sums = {start: 1.0}
-        kept: dict[int, Edge] = {}
-        for edge in part:
-            weight = sums[edge.start] * math.exp(alpha * edge.score)
-            first = edge.end not in sums
-            sums[edge.end] = sums.get(edge.end, 0.0) + weight
-            if first or next(uniforms) < weight / sums[edge.end]:
-                kept[edge.end] = edge
+        sums = forward_sums(part, alpha, start)
+        kept = {position: at_an_end(arriving, sums, alpha, uniforms) for position, arriving in by_ends(part).items()}
         path += read_back(kept, start, end)
     return path
 
@@ -210,29 +226,19 @@ def perfect(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms, 
 def ffbs(edges: Sequence[Edge], size: int, alpha: float, uniforms: Uniforms, few: int = 1) -> Path:
     """Forward filtering, backward sampling: the sums first, then one choice a token from the end.
 
-    Edges of one end are gone through from the shortest to the longest, which takes what is left; a single one needs no
-    uniform. Parts of at most `few` paths are drawn at once; the engine does so up to 64 (FEW).
+    Parts of at most `few` paths are drawn at once; the engine does so up to 64 (FEW).
     """
     path: Path = []
     for start, position, part in parts(edges, size):
         if paths := few_paths(part, start, position, few):
             path += at_once(paths, alpha, uniforms)
             continue
-        sums = forward_sums(part, alpha, start)
+        sums, arriving = forward_sums(part, alpha, start), by_ends(part)
         kept: dict[int, Edge] = {}
         end = position
         while position > start:
-            candidates = [edge for edge in reversed(part) if edge.end == position]
-            choice = candidates[-1]
-            if len(candidates) > 1:
-                uniform, share = next(uniforms), 0.0
-                for edge in candidates[:-1]:
-                    share += sums[edge.start] * math.exp(alpha * edge.score)
-                    if uniform < share / sums[position]:
-                        choice = edge
-                        break
-            kept[position] = choice
-            position = choice.start
+            kept[position] = at_an_end(arriving[position], sums, alpha, uniforms)
+            position = kept[position].start
         path += read_back(kept, start, end)
     return path
 

@@ -4,24 +4,24 @@ The edges of one end come in the order of their starts, so that sums are added u
 through by their starts: the answers are those of sweeps.pyx to the last bit. But no edge is written down, and what belongs
 to an end stays in registers until it is done.
 
-Perfect sampling, see sampling.pyx, takes the uniforms in the order of the starts: one for each edge but the first of its end.
-Which of them is that of an edge is counted on the way, and only at the ends of the path, which is read backwards, are
-choices made at all.
+Perfect sampling has a uniform for each end that several edges lead to. Which of them is that of an end is counted on the way,
+and only at the ends of the path, which is read backwards, are choices made at all. Sums are doubles without an exponent:
+where they have grown or shrunk much, those that are still needed are written again, all by the same power of two.
 """
 
-from libc.math cimport INFINITY, fabs
+from libc.math cimport INFINITY, fabs, frexp, ldexp
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memmove
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve_bytes, reserve_doubles, reserve_ints
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve_doubles, reserve_ints
 from viterbi_sampling.engine.choices cimport CERTAIN, MOST_EDGES, MOST_PATHS, Weights
 from viterbi_sampling.engine.endings cimport ENDS, Automaton, find_endings, length_of, token_of
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport (
     SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Arrivals, Cell, Scratch, Short, reserve_cells,
 )
-from viterbi_sampling.engine.stream cimport Stream, stream_look, stream_next, stream_skip
+from viterbi_sampling.engine.stream cimport Stream, stream_look, stream_next, stream_skip, uniform_of
 from viterbi_sampling.engine.sweeps cimport APART, CLOSE, LARGE, SMALL, UNIT, VERY_LARGE, VERY_SMALL, read_back
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
 from viterbi_sampling.engine.trie cimport ROOT
@@ -29,7 +29,8 @@ from viterbi_sampling.engine.words cimport prefetch
 
 cdef enum:
     AHEAD = 12                  # ends ahead of which the score of the longest piece is asked for
-    LOOKED_AHEAD = 2048         # words of the stream that are made at once, or more
+    LOOKED_AHEAD = 2048         # words of the stream that are made at once
+    BETWEEN_SHIFTS = 64         # ends after which sums are looked at
 
 
 cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t first, int32_t read, int32_t lower, int32_t known,
@@ -281,94 +282,120 @@ cdef int32_t draw_few(const Automaton* automaton, const double* weights, const u
     return count
 
 
-cdef int count_choices(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, size_t edges,
-                       Arrivals* found) noexcept nogil:
-    """The forward sums of a part, and for each edge the uniform that its choice takes."""
+cdef int add_up(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, Arrivals* found) noexcept nogil:
+    """The forward sums of a part, and how many ends up to each several edges lead to.
+
+    The sum of a position is at position + shift; `found.shifts` holds pairs: a position, and the shift up to there.
+    """
     cdef const uint32_t* pieces
     cdef double* sums
-    cdef uint8_t* counts
-    cdef uint8_t* ranks
-    cdef int32_t i, k, from_, used = 0
+    cdef int32_t done = 0, last, i, k, count, used = 0
+    cdef int status
     cdef double sum
     cdef bint moderate = True
-    if (not reserve_doubles(&found.sums, size + 1) or not reserve_bytes(&found.counts, size + 1)
-            or not reserve_bytes(&found.ranks, edges) or not reserve_ints(&found.places, size + 1)
-            or not reserve_ints(&found.firsts, size + 1)):
+    if not reserve_ints(&found.choices, size + 1) or not reserve_doubles(&found.sums, 1):
+        return NO_MEMORY
+    found.shifts.size = found.shift = 0
+    found.sums.data[0] = 1.0
+    while True:
+        last = min(size, done + BETWEEN_SHIFTS)
+        if not reserve_doubles(&found.sums, last + found.shift + 1):
+            return NO_MEMORY
+        sums = found.sums.data + found.shift
+        for i in range(done + 1, last + 1):
+            pieces = automaton.pieces + (ends[i - 1] >> 8)
+            count = <int32_t>(ends[i - 1] & 0xFF)
+            sum = sums[i - length_of(pieces[0])] * weights[token_of(pieces[0])]
+            for k in range(1, count):
+                sum += sums[i - length_of(pieces[k])] * weights[token_of(pieces[k])]
+            sums[i] = sum
+            used += count > 1
+            found.choices.data[i] = used
+            moderate = moderate & (VERY_SMALL <= sum) & (sum <= VERY_LARGE)
+        if not moderate:
+            return UNUSUAL
+        done = last
+        if done == size:
+            return OK
+        if not SMALL <= sums[done] <= LARGE:
+            status = write_again(automaton, done, found)
+            if status != OK:
+                return status
+
+
+cdef int write_again(const Automaton* automaton, int32_t at, Arrivals* found) noexcept nogil:
+    """Write the sums that pieces which end behind `at` may begin at, so that the last is moderate.
+
+    UNUSUAL where the sums are so far apart that this could lose a bit.
+    """
+    cdef int32_t first = max(0, at - automaton.longest + 1), shift = found.shift, new = at + shift + 1 - first, i
+    cdef double* sums
+    cdef int power
+    cdef double sum
+    if not reserve_doubles(&found.sums, at + new + 1) or not reserve_ints(&found.shifts, found.shifts.size + 2):
         return NO_MEMORY
     sums = found.sums.data
-    counts = found.counts.data
-    ranks = found.ranks.data
-    sums[0] = 1.0
-    counts[0] = 0
-    for i in range(1, size + 1):
-        pieces = automaton.pieces + (ends[i - 1] >> 8)
-        sum = sums[i - length_of(pieces[0])] * weights[token_of(pieces[0])]
-        for k in range(1, <int32_t>(ends[i - 1] & 0xFF)):
-            from_ = i - length_of(pieces[k])
-            sum += sums[from_] * weights[token_of(pieces[k])]
-            ranks[used] = counts[from_]
-            counts[from_] += 1
-            used += 1
-        sums[i] = sum
-        counts[i] = 0
-        found.places.data[i] = used
-        moderate = moderate & (VERY_SMALL <= sum) & (sum <= VERY_LARGE)
-    used = 0
-    for i in range(size + 1):
-        found.firsts.data[i] = used
-        used += counts[i]
-    return OK if moderate else UNUSUAL
+    frexp(sums[at + shift], &power)
+    for i in range(first, at + 1):
+        sum = ldexp(sums[i + shift], -power)
+        if not VERY_SMALL <= sum <= VERY_LARGE:
+            return UNUSUAL
+        sums[i + new] = sum
+    found.shifts.data[found.shifts.size] = at
+    found.shifts.data[found.shifts.size + 1] = shift
+    found.shifts.size += 2
+    found.shift = new
+    return OK
 
 
 cdef int32_t choose(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t begin, int32_t size,
                     Stream* stream, Arrivals* found, int32_t* path) noexcept nogil:
     """The choices at the ends of the path, from the last to the first: the number of its tokens, or -1 without memory.
 
-    An edge is taken where uniform < weight / sum: see perfect_sweep in sweeps.pyx.
+    Whether uniform < share / sum is asked as uniform * sum < share, without a division, and with it only where rounding
+    could tell the one from the other.
     """
-    cdef const double* sums = found.sums.data
-    cdef const int32_t* firsts = found.firsts.data
-    cdef const uint8_t* ranks
+    cdef const int32_t* choices = found.choices.data
     cdef const uint64_t* words = NULL
+    cdef const double* sums
     cdef const uint32_t* pieces
-    cdef uint32_t piece, kept, mask
-    cdef int32_t at = size, count = 0, paths, k, from_, least, low = firsts[size], high
-    cdef double sum, weight, uniform, product
-    cdef bint taken
+    cdef uint32_t piece
+    cdef int32_t at = size, count = 0, k, low = choices[size], high, shift = found.shift
+    cdef size_t shifts = found.shifts.size
+    cdef double uniform, product, share
     while at > 0:
+        while shifts and at <= found.shifts.data[shifts - 2]:
+            shifts -= 2
+            shift = found.shifts.data[shifts + 1]
+        sums = found.sums.data + shift
         pieces = automaton.pieces + (ends[at - 1] >> 8)
-        paths = <int32_t>(ends[at - 1] & 0xFF)
-        kept = pieces[0]
-        if paths > 1:
-            from_ = at - length_of(kept)
-            least = firsts[from_ + 1]
-            if least < low:
-                # What comes next, and as much again, so that in all at most twice the words are made.
-                high = firsts[at]
-                low = max(0, high - max(2 * (high - least), <int32_t>LOOKED_AHEAD))
+        k = <int32_t>(ends[at - 1] & 0xFF) - 1
+        piece = pieces[k]
+        if k > 0:
+            if choices[at] <= low:
+                high = choices[at]
+                low = max(0, high - <int32_t>LOOKED_AHEAD)
                 if not reserve_doubles(&found.words, high - low):
                     return -1
                 stream_look(stream, low, high - low, <uint64_t*>found.words.data)
                 words = <const uint64_t*>found.words.data
-            ranks = found.ranks.data + found.places.data[at] - (paths - 1)
-            sum = sums[from_] * weights[token_of(kept)]
-            for k in range(1, paths):
+            uniform = uniform_of(words[choices[at] - 1 - low])
+            product = uniform * sums[at]
+            share = 0.0
+            while k > 0:
+                share += sums[at - length_of(piece)] * weights[token_of(piece)]
+                if fabs(product - share) <= share * CLOSE:
+                    if uniform < share / sums[at]:
+                        break
+                elif product < share:
+                    break
+                k -= 1
                 piece = pieces[k]
-                from_ = at - length_of(piece)
-                weight = sums[from_] * weights[token_of(piece)]
-                sum += weight
-                uniform = <double>(words[firsts[from_] + ranks[k - 1] - low] >> 11) * UNIT
-                product = uniform * sum
-                taken = product < weight
-                if fabs(product - weight) <= weight * CLOSE:
-                    taken = uniform < weight / sum
-                mask = -<uint32_t>taken
-                kept ^= (kept ^ piece) & mask
-        path[2 * count] = token_of(kept)
+        path[2 * count] = token_of(piece)
         path[2 * count + 1] = begin + at
         count += 1
-        at -= length_of(kept)
-    stream_skip(stream, firsts[size])
+        at -= length_of(piece)
+    stream_skip(stream, choices[size])
     return count
 
 
@@ -398,7 +425,7 @@ cdef int sample_part(const Automaton* automaton, const Weights* weights, const S
                 stream.at -= 1      # the one that was taken is in the buffer still
                 return UNUSUAL
             return OK if add_found(out, spelling, text, begin, scratch.path.data, count) else NO_MEMORY
-    status = count_choices(automaton, weights.values, ends, size, edges, &scratch.arrivals)
+    status = add_up(automaton, weights.values, ends, size, &scratch.arrivals)
     if status != OK:
         return status
     count = choose(automaton, weights.values, ends, begin, size, stream, &scratch.arrivals, scratch.path.data)

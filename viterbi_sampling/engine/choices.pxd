@@ -48,18 +48,18 @@ cdef void find_paths(const Lattice* lattice, const Weights* weights, const Cell*
 cdef void choose_path(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous, int count,
                       double* shares, double uniform) noexcept nogil
 
-# Forward sums; `previous` links the edges of each end, the token of a cell is the number of the last of them.
-cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous) noexcept nogil
+# Forward sums, from edge `first` on; `previous` links the edges of each end, the token of a cell is the number of the last
+# of them.
+cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous, size_t first) noexcept nogil
+
+# The links of `forward`, again, after other edges are gone.
+cdef void link_edges(const Lattice* lattice, Cell* cells, int32_t* previous) noexcept nogil
 
 # The logarithm of a sum.
 cdef double log_sum(const Cell* cell) noexcept nogil
 
 # The weight of all paths through an edge that starts at `from_`, in the scale of the sum at its end.
 cdef double through(const Cell* from_, const Cell* to, const Weights* weights, int32_t token) noexcept nogil
-
-# For each edge its share of the sum so far at its end: the probability that it replaces what is kept.
-cdef void perfect_thresholds(const Lattice* lattice, const Weights* weights, Cell* cells,
-                             double* thresholds) noexcept nogil
 
 # For each edge that ends at `position` the share of it and of all shorter ones; the longest takes the rest.
 cdef void backward_thresholds(const Lattice* lattice, const Weights* weights, const Cell* cells, int32_t position,
@@ -69,12 +69,14 @@ cdef void backward_thresholds(const Lattice* lattice, const Weights* weights, co
 cdef void add_scores(Sum* log_prob, const Vocabulary* vocabulary, double alpha, const int32_t* tokens, int32_t count,
                      int32_t stride) noexcept nogil
 
-# The choices of perfect sampling, of sampling backwards, and of the original Viterbi Sampling; each leaves in the cells
-# the edge that is kept for each end of the path.
-cdef void perfect_choices(const Lattice* lattice, const double* thresholds, Cell* cells, Stream* stream) noexcept nogil
-# perfect_thresholds and perfect_choices from edge k on, one edge after the other.
-cdef void reservoir(const Lattice* lattice, const Weights* weights, Cell* cells, size_t k, Stream* stream) noexcept nogil
+# The choices of sampling backwards, of perfect sampling over a whole part and from `begin` to `end`, and of the original
+# Viterbi Sampling; each leaves in the cells the edge that is kept for each end of the path. `uniforms` has room for one
+# number an edge.
 cdef void backward(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous,
-                   double* thresholds, Stream* stream) noexcept nogil
+                   Stream* stream) noexcept nogil
+cdef void perfect_path(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous, double* uniforms,
+                       Stream* stream) noexcept nogil
+cdef void perfect_choices(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous, int32_t begin,
+                          int32_t end, Stream* stream) noexcept nogil
 cdef void sigmoid_choices(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, Cell* cells,
                           Stream* stream) noexcept nogil

@@ -1,8 +1,9 @@
 """Thresholds and choices: what sampling does with one part of a lattice, between two cuts.
 
 Each sampler works out *thresholds*, which depend on the text and alpha only, and then makes choices,
-each by comparing one uniform with one threshold. What is computed, to the last bit, is specified in
-reference.py.
+each by comparing one uniform with thresholds. What is computed, to the last bit, is specified in
+reference.py. Perfect sampling has a uniform for each end that several edges lead to, and makes the
+choices of the ends on the path; of a part that is let go of on the way, all of them.
 
 Forward sums are in linear space. Each is value * 2^exponent, and is brought back to a moderate
 magnitude when its position is passed, so that neither a long text nor scores far apart take it out
@@ -10,13 +11,13 @@ of the doubles, and there is no exp or log in the loop.
 """
 
 from libc.math cimport frexp, ldexp, log
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, Ints, Sum, add, reserve_doubles, reserve_ints
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_extend
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, reserve_cells
-from viterbi_sampling.engine.stream cimport Stream, stream_next
+from viterbi_sampling.engine.stream cimport Stream, stream_look, stream_next, stream_skip, uniform_of
 from viterbi_sampling.engine.weights cimport exp_exact
 
 cdef double LARGE = 1.6069380442589903e60   # 2^200
@@ -47,8 +48,8 @@ cdef inline double scaled(double value, int64_t power) noexcept nogil:
     return ldexp(value, <int>power)
 
 
-cdef inline double add_to(Cell* cell, double weight, int64_t exponent) noexcept nogil:
-    """Add weight * 2^exponent to a sum; the weight in the scale of the new sum."""
+cdef inline void add_to(Cell* cell, double weight, int64_t exponent) noexcept nogil:
+    """Add weight * 2^exponent to a sum."""
     if exponent != cell.exponent:
         if exponent > cell.exponent:
             cell.value = scaled(cell.value, cell.exponent - exponent)
@@ -56,7 +57,6 @@ cdef inline double add_to(Cell* cell, double weight, int64_t exponent) noexcept 
         else:
             weight = scaled(weight, exponent - cell.exponent)
     cell.value += weight
-    return weight
 
 
 cdef double log_sum(const Cell* cell) noexcept nogil:
@@ -80,74 +80,37 @@ cdef double through(const Cell* from_, const Cell* to, const Weights* weights, i
 
 # -- thresholds and choices ------------------------------------------------------------------------
 
-cdef inline double arrive(const Lattice* lattice, const Weights* weights, Cell* cells, size_t k, bint* first) noexcept nogil:
-    """Add the weight of edge k to the sum at its end; that weight, in the scale of the new sum.
-
-    `first` receives whether it is the first edge of its end. Edges come in their order.
-    """
-    cdef const Edge* edge = &lattice.edges[k]
-    cdef Cell* from_ = &cells[edge.start - lattice.cut]
-    cdef Cell* to = &cells[edge.end - lattice.cut]
+cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous, size_t first) noexcept nogil:
+    cdef const Edge* edge
+    cdef Cell* from_
+    cdef Cell* to
     cdef double weight
     cdef int64_t exponent
-    if k == 0 or lattice.edges[k - 1].start != edge.start:
-        bring_back(from_)
-    weight = offered(from_, weights, edge.token, &exponent)
-    first[0] = to.start < 0
-    if not first[0]:
-        return add_to(to, weight, exponent)
-    to.start = edge.start
-    to.value = weight
-    to.exponent = exponent
-    return weight
-
-
-cdef void perfect_thresholds(const Lattice* lattice, const Weights* weights, Cell* cells,
-                             double* thresholds) noexcept nogil:
-    cdef bint first
-    cdef double weight
     cdef size_t k
-    for k in range(lattice.count):
-        weight = arrive(lattice, weights, cells, k, &first)
-        thresholds[k] = CERTAIN if first else weight / cells[lattice.edges[k].end - lattice.cut].value
-
-
-cdef void perfect_choices(const Lattice* lattice, const double* thresholds, Cell* cells, Stream* stream) noexcept nogil:
-    """Perfect sampling: at each end a reservoir choice among its edges, as they come."""
-    cdef const Edge* edge
-    cdef Cell* to
-    cdef size_t k
-    for k in range(lattice.count):
-        if thresholds[k] == CERTAIN or stream_next(stream) < thresholds[k]:
-            edge = &lattice.edges[k]
-            to = &cells[edge.end - lattice.cut]
-            to.start = edge.start
-            to.token = edge.token
-
-
-cdef void reservoir(const Lattice* lattice, const Weights* weights, Cell* cells, size_t k, Stream* stream) noexcept nogil:
-    cdef bint first
-    cdef double weight
-    cdef const Edge* edge
-    cdef Cell* to
-    while k < lattice.count:
-        weight = arrive(lattice, weights, cells, k, &first)
+    for k in range(first, lattice.count):
         edge = &lattice.edges[k]
+        from_ = &cells[edge.start - lattice.cut]
         to = &cells[edge.end - lattice.cut]
-        if first or stream_next(stream) < weight / to.value:
+        bring_back(from_)
+        weight = offered(from_, weights, edge.token, &exponent)
+        previous[k] = to.token
+        if to.token < 0:
             to.start = edge.start
-            to.token = edge.token
-        k += 1
+            to.value = weight
+            to.exponent = exponent
+        else:
+            add_to(to, weight, exponent)
+        to.token = <int32_t>k
 
 
-cdef void forward(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous) noexcept nogil:
-    cdef bint first
+cdef void link_edges(const Lattice* lattice, Cell* cells, int32_t* previous) noexcept nogil:
     cdef Cell* to
     cdef size_t k
     for k in range(lattice.count):
-        arrive(lattice, weights, cells, k, &first)
+        cells[lattice.edges[k].end - lattice.cut].token = -1
+    for k in range(lattice.count):
         to = &cells[lattice.edges[k].end - lattice.cut]
-        previous[k] = -1 if first else to.token
+        previous[k] = to.token
         to.token = <int32_t>k
 
 
@@ -168,23 +131,70 @@ cdef void backward_thresholds(const Lattice* lattice, const Weights* weights, co
         k = previous[k]
 
 
-cdef void backward(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous,
-                   double* thresholds, Stream* stream) noexcept nogil:
-    """Backward sampling: from the end of the part, one choice a token, from the shortest edge to the longest."""
-    cdef int32_t position = lattice.at, k
+cdef void choose_edge(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t position, const int32_t* previous,
+                      double uniform) noexcept nogil:
+    """Keep one of the edges that end at `position`, as backward_thresholds tells."""
+    cdef Cell* cell = &cells[position - lattice.cut]
     cdef const Edge* edge
-    cdef double uniform
-    while position > lattice.cut:
-        k = cells[position - lattice.cut].token
-        backward_thresholds(lattice, weights, cells, position, previous, thresholds)
-        if thresholds[k] != CERTAIN:
-            uniform = stream_next(stream)
-            while uniform >= thresholds[k]:
-                k = previous[k]
+    cdef double sum = 0
+    cdef int32_t k = cell.token
+    while True:
         edge = &lattice.edges[k]
-        cells[position - lattice.cut].start = edge.start
-        cells[position - lattice.cut].token = edge.token
-        position = edge.start
+        if previous[k] < 0:
+            break
+        sum += through(&cells[edge.start - lattice.cut], cell, weights, edge.token)
+        if uniform < sum / cell.value:
+            break
+        k = previous[k]
+    cell.start = edge.start
+    cell.token = edge.token
+
+
+cdef inline bint has_choice(const Cell* cell, const int32_t* previous) noexcept nogil:
+    """Whether several edges end there."""
+    return cell.start >= 0 and previous[cell.token] >= 0
+
+
+cdef void perfect_choices(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous, int32_t begin,
+                          int32_t end, Stream* stream) noexcept nogil:
+    cdef int32_t position
+    cdef Cell* cell
+    for position in range(begin + 1, end + 1):
+        cell = &cells[position - lattice.cut]
+        if cell.start >= 0:
+            choose_edge(lattice, weights, cells, position, previous, stream_next(stream) if has_choice(cell, previous) else 0.0)
+
+
+cdef void perfect_path(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous, double* uniforms,
+                       Stream* stream) noexcept nogil:
+    cdef int32_t position, wanted = lattice.at
+    cdef size_t left = 0        # choices at ends up to this one
+    cdef Cell* cell
+    cdef double uniform
+    for position in range(1, lattice.at - lattice.cut + 1):
+        left += has_choice(&cells[position], previous)
+    stream_look(stream, 0, left, <uint64_t*>uniforms)
+    stream_skip(stream, left)
+    for position in range(lattice.at, lattice.cut, -1):
+        cell = &cells[position - lattice.cut]
+        uniform = 0.0
+        if has_choice(cell, previous):
+            left -= 1
+            uniform = uniform_of((<const uint64_t*>uniforms)[left])
+        if position == wanted:
+            choose_edge(lattice, weights, cells, position, previous, uniform)
+            wanted = cell.start
+
+
+cdef void backward(const Lattice* lattice, const Weights* weights, Cell* cells, const int32_t* previous,
+                   Stream* stream) noexcept nogil:
+    """Backward sampling: from the end of the part, one choice a token."""
+    cdef int32_t position = lattice.at
+    cdef Cell* cell
+    while position > lattice.cut:
+        cell = &cells[position - lattice.cut]
+        choose_edge(lattice, weights, cells, position, previous, stream_next(stream) if has_choice(cell, previous) else 0.0)
+        position = cell.start
 
 
 # -- all paths at once -----------------------------------------------------------------------------

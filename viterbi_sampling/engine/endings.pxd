@@ -18,6 +18,7 @@ cdef struct Automaton:
     State* states               # in the slots of the trie; the root is 0
     uint32_t* pieces            # the lists, of each the longest piece first: its token << 8, and its length
     uint8_t* depths             # of each state the length of what leads here
+    int32_t longest             # bytes of a piece
 
 cdef class Endings:             # the automaton of a complete vocabulary
     cdef Automaton automaton    # its pointers are NULL where the vocabulary is not complete, or too large

@@ -54,6 +54,7 @@ cdef class Endings:
         if steps.steps == NULL or longest > <int32_t>MOST_LENGTH:
             return 0
         made.pieces = NULL
+        made.longest = longest
         made.states = <State*>malloc((trie.size + LABELS) * sizeof(State))
         made.depths = <uint8_t*>calloc(trie.size + LABELS, 1)
         order = <uint32_t*>malloc(trie.size * sizeof(uint32_t))

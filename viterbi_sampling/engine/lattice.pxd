@@ -58,6 +58,9 @@ cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t begin, in
 # Forget the edges; with_cut: all paths meet at `at`, where the next part begins.
 cdef void lattice_clear(Lattice* lattice, bint with_cut) noexcept nogil
 
+# Forget the edges that end at `at` or before.
+cdef void lattice_pass(Lattice* lattice) noexcept nogil
+
 # Add edges until all paths meet again (OK), or there are `limit` of them in all and more to come (MORE),
 # or no path leads on (NO_PATH), or NO_MEMORY.
 cdef int lattice_extend(Lattice* lattice, const Vocabulary* vocabulary, size_t limit) noexcept nogil

@@ -38,6 +38,17 @@ cdef void lattice_clear(Lattice* lattice, bint with_cut) noexcept nogil:
         lattice.cut = lattice.at
 
 
+cdef void lattice_pass(Lattice* lattice) noexcept nogil:
+    cdef size_t k, kept = lattice.count
+    for k in range(lattice.count, 0, -1):
+        if lattice.edges[k - 1].end > lattice.at:
+            kept -= 1
+            lattice.edges[kept] = lattice.edges[k - 1]
+    lattice.edges += kept
+    lattice.found -= kept
+    lattice.count -= kept
+
+
 cdef bint reserve_edges(Lattice* lattice, size_t count) noexcept nogil:
     """Make room for `count` edges from `edges` on; these may move."""
     cdef size_t before = lattice.edges - lattice.memory

@@ -127,7 +127,7 @@ cdef int word_quantities(const Vocabulary* vocabulary, const Weights* weights, c
         if weights != NULL:
             if not reserve_doubles(conditionals, edges.size - first + lattice.count):
                 return NO_MEMORY
-            forward(lattice, weights, scratch.cells, scratch.previous.data)
+            forward(lattice, weights, scratch.cells, scratch.previous.data, 0)
             add(&summary.log_partition, log_sum(&scratch.cells[lattice.at - lattice.cut]))
             status = part_quantities(lattice, weights, scratch, &summary.entropy, edges.marginals + edges.size,
                                      conditionals.data + edges.size - first)

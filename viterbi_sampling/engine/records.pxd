@@ -1,6 +1,6 @@
 # What is kept of a word for sampling: thresholds, ready to be compared with uniforms.
 
-from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from viterbi_sampling.engine.buffer cimport Sum
@@ -21,7 +21,7 @@ cdef struct Known:
     uint8_t kind
     uint8_t has_unknown
     uint8_t size                # bytes of the word
-    uint16_t choices            # AT_ONCE: paths. ONE_BY_ONE, PERFECT: edges that take a uniform; they come first
+    uint16_t choices            # AT_ONCE: paths. ONE_BY_ONE: ends that several edges lead to
     uint16_t edges              # ONE_BY_ONE
     double log_sum              # the logarithm of the sum of the weights of all its paths
 
@@ -59,20 +59,43 @@ cdef inline AtOnce at_once(const Known* entry, bint narrow) noexcept nogil:
     return record
 
 
+cdef extern from *:
+    """
+    #include <cstdint>
+    #if defined(__SSE2__) || defined(_M_X64)
+    #include <emmintrin.h>
+    #define VITERBI_SAMPLING_SSE2
+    #endif
+    // How many of 16 numbers of 15 bits are less.
+    static inline int viterbi_sampling_below(const std::int16_t* numbers, std::int16_t limit) {
+    #if defined(VITERBI_SAMPLING_SSE2)
+        __m128i limits = _mm_set1_epi16(limit);
+        __m128i first = _mm_cmpgt_epi16(limits, _mm_loadu_si128((const __m128i*)numbers));
+        __m128i second = _mm_cmpgt_epi16(limits, _mm_loadu_si128((const __m128i*)(numbers + 8)));
+        __m128i ones = _mm_sub_epi8(_mm_setzero_si128(), _mm_packs_epi16(first, second));
+        __m128i sums = _mm_sad_epu8(ones, _mm_setzero_si128());
+        return _mm_cvtsi128_si32(sums) + _mm_extract_epi16(sums, 4);
+    #else
+        // By the sign of a difference of numbers of 15 bits: as a comparison this sum is compiled wrongly by some versions of
+        // GCC (12.2 at -O3).
+        std::int16_t below = 0;
+        for (int i = 0; i < 16; i++)
+            below -= (std::int16_t)(numbers[i] - limit) >> 15;
+        return below;
+    #endif
+    }
+    """
+    int count_below "viterbi_sampling_below"(const int16_t* numbers, int16_t limit) noexcept nogil
+
+
 cdef inline int32_t path_of(const AtOnce* record, const Known* entry, uint64_t word) noexcept nogil:
     """The number of the path into whose bracket the uniform falls: the upper 53 bits of `word`."""
     cdef int16_t high = <int16_t>(word >> 49)
     cdef const int16_t* highs = record.highs
-    cdef int32_t chosen = 0, block, i
-    cdef int16_t below
+    cdef int32_t chosen = 0, block
     cdef uint64_t threshold
     for block in range(0, thresholds_of(entry), 16):
-        below = 0
-        for i in range(16):
-            # -1 where the threshold is less, by the sign of a difference of numbers of 15 bits: as a comparison this sum is
-            # compiled wrongly by some versions of GCC (12.2 at -O3).
-            below += <int16_t>(highs[block + i] - high) >> 15
-        chosen -= below
+        chosen += count_below(highs + block, high)
     # Where the upper bits are equal all of them decide.
     while chosen < entry.choices - 1 and highs[chosen] == high:
         memcpy(&threshold, record.thresholds + 8 * chosen, 8)
@@ -82,25 +105,29 @@ cdef inline int32_t path_of(const AtOnce* record, const Known* entry, uint64_t w
     return chosen
 
 
-# The arrays of a Record, one after the other: thresholds (uint64, one a choice; FFBS: one an edge), tokens (int32, one
-# an edge), starts (byte, one an edge), ends (byte, one an edge), first (byte, one a position of the word and one more).
-# PERFECT: edges in their order; `first` is the edge that an end has before any choice.
-# FFBS: edges by end, of each end from the shortest to the longest; `first` is where those of an end begin.
+# The arrays of a Record, one after the other: its edges by their ends, those of one end from the shortest to the longest;
+# of each position of the word and its end (a byte each) the first of its edges, and the uniform for its choice; then of
+# each edge the whole threshold (uint64, not aligned).
+cdef struct Branch:
+    uint32_t high               # the upper 32 of the 53 bits of the threshold
+    uint32_t edge               # token << 8 | start
+
 cdef struct Record:
-    uint64_t* thresholds
-    int32_t* tokens
-    uint8_t* starts
-    uint8_t* ends
+    Branch* branches
     uint8_t* first
+    uint8_t* own
+    uint8_t* thresholds
+
+cdef enum:
+    MOST_TOKENS = 1 << 24
 
 
 cdef inline Record record_at(const Known* entry) noexcept nogil:
     cdef Record record
-    record.thresholds = <uint64_t*>(entry + 1)
-    record.tokens = <int32_t*>(record.thresholds + entry.choices)
-    record.starts = <uint8_t*>(record.tokens + entry.edges)
-    record.ends = record.starts + entry.edges
-    record.first = record.ends + entry.edges
+    record.branches = <Branch*>(entry + 1)
+    record.first = <uint8_t*>(record.branches + entry.edges)
+    record.own = record.first + entry.size + 1
+    record.thresholds = record.own + entry.size + 1
     return record
 
 

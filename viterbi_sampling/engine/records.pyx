@@ -6,24 +6,21 @@ same order, so it makes the same choices.
 """
 
 from libc.math cimport ceil
-from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.buffer cimport OK, Bytes, Sum, add, reserve_bytes
 from viterbi_sampling.engine.choices cimport (
-    CERTAIN, MOST_EDGES, MOST_PATHS, PERFECT, Algorithm, Paths, Weights, add_scores, backward_thresholds, count_paths, find_paths,
-    forward, log_sum, next_edges, perfect_thresholds,
+    MOST_EDGES, MOST_PATHS, PERFECT, Algorithm, Paths, Weights, add_scores, backward_thresholds, count_paths, find_paths, forward,
+    log_sum, next_edges,
 )
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport Stream, stream_take
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
-from viterbi_sampling.engine.words cimport INLINE_TOKENS, MAX_WORD, READ_BEYOND, SHORT_WORD, Slot, Table, record_of, take
+from viterbi_sampling.engine.words cimport INLINE_TOKENS, MAX_WORD, SHORT_WORD, Slot, Table, record_of, take
 
-cdef enum:
-    NO_EDGE = 255
-
-cdef uint64_t CERTAIN_UNITS = 0x4000000000000000    # CERTAIN in a record
+cdef uint64_t CERTAIN_UNITS = <uint64_t>1 << 54     # CERTAIN in a record
 
 
 cdef inline uint64_t in_units(double threshold) noexcept nogil:
@@ -68,7 +65,7 @@ cdef bint study(const Vocabulary* vocabulary, const Weights* weights, const uint
         memcpy(lesson.edges + lesson.edge_count, lattice.edges, lattice.count * sizeof(Edge))
         for i in range(lattice.count):
             lesson.has_unknown = lesson.has_unknown or lattice.edges[i].token >= vocabulary.pieces
-        forward(lattice, weights, scratch.cells, scratch.previous.data)
+        forward(lattice, weights, scratch.cells, scratch.previous.data, 0)
         lesson.log_sum += log_sum(&scratch.cells[lattice.at - lattice.cut])
         count = count_paths(lattice, &scratch.path)
         if count == 0:
@@ -165,77 +162,48 @@ cdef bint write_at_once(const Lesson* lesson, bint narrow, Bytes* to) noexcept n
     return True
 
 
-cdef inline size_t record_bytes(int32_t size, size_t thresholds, size_t edges) noexcept nogil:
-    return sizeof(Known) + thresholds * sizeof(uint64_t) + edges * (sizeof(int32_t) + 2) + size + 2
-
-
 cdef bint write_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word,
                            int32_t size, const Lesson* lesson, Scratch* scratch, Bytes* to) noexcept nogil:
     """The record of a word that is one part: the thresholds of its edges."""
     cdef Lattice* lattice = &scratch.lattice
     cdef int32_t ready = 0, position, k
-    cdef size_t i
+    cdef size_t i = 0
+    cdef uint64_t units
     cdef const Edge* edge
-    cdef double thresholds[MOST_EDGES]
-    cdef Edge edges[MOST_EDGES]
-    cdef uint8_t first[MAX_WORD + 2]
-    cdef size_t count = 0, choices = 0, certain
     cdef Known* entry
     cdef Record record
-    memset(first, NO_EDGE, sizeof(first))
     lattice_start(lattice, word, 0, size)
-    if next_edges(vocabulary, algorithm, scratch, &ready, MOST_EDGES + 1) != OK:
+    if next_edges(vocabulary, algorithm, scratch, &ready, MOST_EDGES + 1) != OK or vocabulary.pieces >= <int32_t>MOST_TOKENS:
         return False
-    if algorithm == PERFECT:
-        perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds.data)
-        for i in range(lattice.count):
-            edges[i] = lattice.edges[i]
-            thresholds[i] = scratch.thresholds.data[i]
-            choices += thresholds[i] != CERTAIN
-        count = lattice.count
-    else:
-        forward(lattice, weights, scratch.cells, scratch.previous.data)
-        for position in range(1, size + 1):
-            first[position] = <uint8_t>count
-            if scratch.cells[position].start < 0:
-                continue
-            backward_thresholds(lattice, weights, scratch.cells, position, scratch.previous.data, scratch.thresholds.data)
-            k = scratch.cells[position].token
-            while k >= 0:
-                edges[count] = lattice.edges[k]
-                thresholds[count] = scratch.thresholds.data[k]
-                count += 1
-                k = scratch.previous.data[k]
-        choices = count
-    entry = <Known*>append(to, record_bytes(size, choices, count))
+    entry = <Known*>append(to, sizeof(Known) + lattice.count * (sizeof(Branch) + sizeof(uint64_t)) + 2 * (size + 1))
     if entry == NULL:
         return False
     entry.log_sum = lesson.log_sum
     entry.kind = ONE_BY_ONE
     entry.size = <uint8_t>size
-    entry.choices = <uint16_t>choices
-    entry.edges = <uint16_t>count
+    entry.edges = <uint16_t>lattice.count
     entry.has_unknown = lesson.has_unknown
     record = record_at(entry)
-    certain = choices
-    choices = 0
-    for i in range(count):
-        edge = &edges[i]
-        k = <int32_t>i
-        if algorithm != PERFECT:
-            record.thresholds[i] = CERTAIN_UNITS if thresholds[i] == CERTAIN else in_units(thresholds[i])
-        elif thresholds[i] != CERTAIN:
-            record.thresholds[choices] = in_units(thresholds[i])
-            k = <int32_t>choices
-            choices += 1
-        else:
-            k = <int32_t>certain
-            first[edge.end] = <uint8_t>k
-            certain += 1
-        record.tokens[k] = edge.token
-        record.starts[k] = <uint8_t>edge.start
-        record.ends[k] = <uint8_t>edge.end
-    memcpy(record.first, first, size + 2)
+    forward(lattice, weights, scratch.cells, scratch.previous.data, 0)
+    for position in range(1, size + 1):
+        if scratch.cells[position].start < 0:
+            continue
+        backward_thresholds(lattice, weights, scratch.cells, position, scratch.previous.data, scratch.thresholds.data)
+        k = scratch.cells[position].token
+        record.first[position] = <uint8_t>i
+        # Where there is no choice the first will do, too.
+        record.own[position] = 0
+        if scratch.previous.data[k] >= 0:
+            record.own[position] = <uint8_t>entry.choices
+            entry.choices += 1
+        while k >= 0:
+            edge = &lattice.edges[k]
+            units = in_units(scratch.thresholds.data[k])
+            memcpy(record.thresholds + 8 * i, &units, 8)
+            record.branches[i].high = <uint32_t>min(units >> 21, <uint64_t>0xFFFFFFFF)
+            record.branches[i].edge = <uint32_t>edge.token << 8 | <uint32_t>edge.start
+            i += 1
+            k = scratch.previous.data[k]
     return True
 
 
@@ -329,41 +297,33 @@ cdef bint add_tokens_of(const int32_t* tokens, int32_t count, double log_sum, bi
     return add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens, count, has_unknown)
 
 
-cdef int32_t draw_perfect(const Known* entry, Stream* stream, int32_t* tokens) noexcept nogil:
-    """The choices of perfect_choices, from a record."""
-    cdef Record record = record_at(entry)
-    cdef uint8_t kept[READ_BEYOND]
-    cdef int32_t path[MAX_WORD + ROW]
-    cdef int32_t k, position = entry.size, at = MAX_WORD
-    cdef uint8_t end
-    cdef const uint64_t* words = stream_take(stream, entry.choices)
-    memcpy(kept, record.first, READ_BEYOND)     # of a fixed size: much faster than as many as there are
-    for k in range(entry.choices):
-        end = record.ends[k]
-        kept[end] = <uint8_t>k if words[k] >> 11 < record.thresholds[k] else kept[end]
-    while position > 0:
-        at -= 1
-        path[at] = record.tokens[kept[position]]
-        position = record.starts[kept[position]]
-    copy_tokens(path + at, MAX_WORD - at, False, tokens)
-    return MAX_WORD - at
-
-
-cdef int32_t draw_backwards(const Known* entry, Stream* stream, int32_t* tokens) noexcept nogil:
-    """The choices of `backward`, from a record."""
+cdef int32_t draw_one_by_one(Algorithm algorithm, const Known* entry, Stream* stream, int32_t* tokens) noexcept nogil:
+    """The choices of perfect_path or `backward`, from a record."""
     cdef Record record = record_at(entry)
     cdef int32_t path[MAX_WORD + ROW]
-    cdef int32_t k, position = entry.size, at = MAX_WORD
-    cdef uint64_t uniform
+    cdef int32_t position = entry.size, at = MAX_WORD
+    cdef bint own = algorithm == PERFECT        # each end has its own uniform; else they are taken as they are needed
+    cdef const uint64_t* words = stream_take(stream, entry.choices if own else 0)
+    cdef const Branch* branch
+    cdef uint64_t word, threshold
     while position > 0:
-        k = record.first[position]
-        if record.thresholds[k] != CERTAIN_UNITS:
-            uniform = stream_take(stream, 1)[0] >> 11
-            while uniform >= record.thresholds[k]:
-                k += 1
+        branch = record.branches + record.first[position]
+        if own:
+            word = words[record.own[position]]
+        else:
+            memcpy(&threshold, record.thresholds + 8 * (branch - record.branches), 8)
+            word = 0 if threshold == CERTAIN_UNITS else stream_take(stream, 1)[0]
+        while True:
+            if word >> 32 < branch.high:
+                break
+            if word >> 32 == branch.high:
+                memcpy(&threshold, record.thresholds + 8 * (branch - record.branches), 8)
+                if word >> 11 < threshold:
+                    break
+            branch += 1
         at -= 1
-        path[at] = record.tokens[k]
-        position = record.starts[k]
+        path[at] = <int32_t>(branch.edge >> 8)
+        position = <int32_t>(branch.edge & 0xFF)
     copy_tokens(path + at, MAX_WORD - at, False, tokens)
     return MAX_WORD - at
 
@@ -385,8 +345,6 @@ cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* 
             memcpy(&bytes, at, sizeof(bytes))
             count += draw(algorithm, <const Known*>(at + sizeof(bytes)), narrow, stream, tokens + count)
             at += sizeof(bytes) + bytes
-    elif algorithm == PERFECT:
-        count = draw_perfect(entry, stream, tokens)
     else:
-        count = draw_backwards(entry, stream, tokens)
+        count = draw_one_by_one(algorithm, entry, stream, tokens)
     return count

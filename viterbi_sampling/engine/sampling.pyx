@@ -12,17 +12,17 @@ from viterbi_sampling.engine.arrivals cimport MOST_BYTES, UNUSUAL, find_cuts, sa
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, Sum, add, reserve_ints
 from viterbi_sampling.engine.choices cimport (
     FFBS, MOST_EDGES, MOST_PATHS, PERFECT, VITERBI_SAMPLING, Algorithm, Weights, add_scores, backward, choose_path,
-    count_paths, forward, log_sum, next_edges, perfect_choices, perfect_thresholds, sigmoid_choices,
+    count_paths, forward, link_edges, log_sum, next_edges, perfect_choices, perfect_path, sigmoid_choices,
 )
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.endings cimport ENDS, Automaton, find_endings
-from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_start
+from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_pass, lattice_start
 from viterbi_sampling.engine.records cimport (
     AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, uniforms_in,
 )
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
-from viterbi_sampling.engine.sweeps cimport DRAWN, draw_few, perfect_sweep
+from viterbi_sampling.engine.sweeps cimport DRAWN, draw_few, forward_sweep
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
 from viterbi_sampling.engine.trie cimport ROOT
 from viterbi_sampling.engine.words cimport (
@@ -66,8 +66,9 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
                          Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
     """One random path over text[begin:end], which lies between cuts."""
     cdef Lattice* lattice = &scratch.lattice
-    cdef int32_t ready = begin
+    cdef int32_t ready = begin, decided = begin
     cdef int status, done, count
+    cdef size_t summed = 0      # edges whose weights are in the sums
     cdef bint whole = True      # no edge of the part is gone
     lattice_start(lattice, text, begin, end)
     lattice.values = weights.values
@@ -90,26 +91,35 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
         if count == DRAWN:
             pass
         elif count <= max(1, vocabulary.at_once):
-            forward(lattice, weights, scratch.cells, scratch.previous.data)
+            forward(lattice, weights, scratch.cells, scratch.previous.data, 0)
             choose_path(lattice, weights, scratch.cells, scratch.previous.data, count, scratch.thresholds.data,
                         stream_next(stream) if count > 1 else 0.0)
-        elif algorithm == PERFECT and weights.exponents == NULL:
-            perfect_sweep(lattice, weights, scratch, stream)
-        elif algorithm == PERFECT:
-            perfect_thresholds(lattice, weights, scratch.cells, scratch.thresholds.data)
-            perfect_choices(lattice, scratch.thresholds.data, scratch.cells, stream)
-        elif algorithm == FFBS:
-            forward(lattice, weights, scratch.cells, scratch.previous.data)
-            backward(lattice, weights, scratch.cells, scratch.previous.data, scratch.thresholds.data,
-                     stream)
-        else:
+        elif algorithm == VITERBI_SAMPLING:
             sigmoid_choices(lattice, vocabulary, weights.alpha, scratch.cells, stream)
-        if status == OK:
+        else:
+            if weights.exponents == NULL:
+                forward_sweep(lattice, weights, scratch.cells, scratch.previous.data, summed)
+            else:
+                forward(lattice, weights, scratch.cells, scratch.previous.data, summed)
+            if algorithm == FFBS:
+                backward(lattice, weights, scratch.cells, scratch.previous.data, stream)
+            elif status == OK and whole:
+                perfect_path(lattice, weights, scratch.cells, scratch.previous.data, scratch.thresholds.data, stream)
+            else:
+                perfect_choices(lattice, weights, scratch.cells, scratch.previous.data, decided, lattice.at, stream)
+        decided = lattice.at
+        whole = status == OK
+        if whole:
             done = read_back(lattice, vocabulary, weights.alpha, spelling, scratch, out, log_prob)
             if done != OK:
                 return done
-        whole = status == OK
-        lattice_clear(lattice, whole)
+        if whole or algorithm == VITERBI_SAMPLING:
+            lattice_clear(lattice, whole)
+            summed = 0
+        else:
+            lattice_pass(lattice)
+            link_edges(lattice, scratch.cells, scratch.previous.data)
+            summed = lattice.count
     return OK
 
 
@@ -313,11 +323,13 @@ cdef int count_directly(Algorithm algorithm, const Vocabulary* vocabulary, const
         if count <= max(1, vocabulary.at_once):
             total[0] += count > 1
         else:
-            # One for each edge whose end another edge has reached before.
             for k in range(lattice.count):
                 to = &scratch.cells[lattice.edges[k].end - lattice.cut]
-                total[0] += to.start >= 0
-                to.start = 0
+                if algorithm == VITERBI_SAMPLING:
+                    total[0] += to.start >= 0       # for each edge whose end another edge has reached before
+                else:
+                    total[0] += to.start == 0       # for each end that several edges reach
+                to.start = min(to.start + 1, 1)
         whole = status == OK
         lattice_clear(lattice, whole)
     return OK

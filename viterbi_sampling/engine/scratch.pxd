@@ -35,11 +35,10 @@ cdef struct Short:              # a cache line
 cdef struct Arrivals:           # of a part that is gone through from end to end: see arrivals.pyx
     Ints ends                   # what ends after each byte
     Ints cuts
-    Doubles sums                # of each position,
-    Ints places                 # where its ranks end,
-    Ints firsts                 # how many choices are made for edges that start before it,
-    Bytes counts                # and for those that start there
-    Bytes ranks                 # of each such edge among those of its start
+    Doubles sums                # of each position; see add_up
+    Ints shifts
+    int32_t shift               # the last one
+    Ints choices                # how many ends up to each position several edges lead to
     Doubles words               # of the stream
     Short* shorts               # what is known of short parts; NULL until there is one
 
@@ -79,10 +78,8 @@ cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
     free(scratch.arrivals.ends.data)
     free(scratch.arrivals.cuts.data)
     free(scratch.arrivals.sums.data)
-    free(scratch.arrivals.places.data)
-    free(scratch.arrivals.firsts.data)
-    free(scratch.arrivals.counts.data)
-    free(scratch.arrivals.ranks.data)
+    free(scratch.arrivals.shifts.data)
+    free(scratch.arrivals.choices.data)
     free(scratch.arrivals.words.data)
     free(scratch.arrivals.shorts)
 
@@ -93,7 +90,6 @@ cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
             + scratch.cell_capacity * sizeof(Cell) + scratch.thresholds.capacity * sizeof(double)
             + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t) + scratch.record.capacity
             + (scratch.arrivals.sums.capacity + scratch.arrivals.words.capacity) * sizeof(double)
-            + (scratch.arrivals.ends.capacity + scratch.arrivals.cuts.capacity + scratch.arrivals.places.capacity
-               + scratch.arrivals.firsts.capacity) * sizeof(int32_t)
-            + (SHORTS * sizeof(Short) if scratch.arrivals.shorts != NULL else 0)
-            + scratch.arrivals.counts.capacity + scratch.arrivals.ranks.capacity)
+            + (scratch.arrivals.ends.capacity + scratch.arrivals.cuts.capacity + scratch.arrivals.shifts.capacity
+               + scratch.arrivals.choices.capacity) * sizeof(int32_t)
+            + (SHORTS * sizeof(Short) if scratch.arrivals.shorts != NULL else 0))

@@ -34,12 +34,17 @@ cdef void stream_look(const Stream* stream, uint64_t first, size_t count, uint64
 cdef void stream_skip(Stream* stream, uint64_t count) noexcept nogil
 
 
+cdef inline double uniform_of(uint64_t word) noexcept nogil:
+    """A multiple of 2^-53 in [0, 1)."""
+    return <double>(word >> 11) * 1.1102230246251565e-16
+
+
 cdef inline double stream_next(Stream* stream) noexcept nogil:
-    """The next uniform: a multiple of 2^-53 in [0, 1)."""
+    """The next uniform."""
     if stream.at == stream.filled:
         stream_fill(stream, 1)
     stream.at += 1
-    return <double>(stream.words[stream.at - 1] >> 11) * 1.1102230246251565e-16
+    return uniform_of(stream.words[stream.at - 1])
 
 
 cdef inline const uint64_t* stream_take(Stream* stream, int count) noexcept nogil:

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, uint8_t
 
 from viterbi_sampling.engine.choices cimport Weights
 from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary
-from viterbi_sampling.engine.scratch cimport Scratch
+from viterbi_sampling.engine.scratch cimport Cell, Scratch
 from viterbi_sampling.engine.stream cimport Stream
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens
 
@@ -37,8 +37,9 @@ cdef int best_sweep(const Vocabulary* vocabulary, const Spelling* spelling, cons
 cdef int read_back(const Spelling* spelling, const uint8_t* text, int32_t cut, int32_t end, Scratch* scratch,
                    Tokens* out) noexcept nogil
 
-# perfect_thresholds and perfect_choices in one, where no weight has an exponent.
-cdef void perfect_sweep(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil
+# As `forward`, where no weight has an exponent.
+cdef void forward_sweep(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous,
+                        size_t first) noexcept nogil
 
 cdef enum:
     DRAWN = -1

@@ -5,20 +5,17 @@ would be taken wrongly every few edges, at the cost of a dozen of them. Here bot
 selected. The sums and the choices are those of viterbi.pyx and choices.pyx, to the last bit.
 """
 
-from libc.math cimport INFINITY, fabs, frexp, ldexp
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.math cimport INFINITY, frexp, ldexp
+from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memmove, memset
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, reserve_ints
-from viterbi_sampling.engine.choices cimport MOST_EDGES, MOST_PATHS, Weights, choose_path, reservoir
+from viterbi_sampling.engine.choices cimport MOST_EDGES, MOST_PATHS, Weights, choose_path, forward
 from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary, lattice_match, lattice_start
 from viterbi_sampling.engine.matches cimport Edge
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step, reserve_cells
-from viterbi_sampling.engine.stream cimport Stream, stream_fill, stream_next
+from viterbi_sampling.engine.stream cimport Stream, stream_next
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
-
-cdef enum:
-    EDGES_AT_ONCE = 128         # as many uniforms are made ready at once
 
 
 cdef inline int32_t select(int32_t mask, int32_t one, int32_t other) noexcept nogil:
@@ -95,7 +92,7 @@ cdef int best_sweep(const Vocabulary* vocabulary, const Spelling* spelling, cons
     return OK
 
 
-# -- perfect sampling ------------------------------------------------------------------------------
+# -- forward sums -----------------------------------------------------------------------------------
 
 cdef bint bring_back_all(Cell* cells, int32_t first, int32_t last) noexcept nogil:
     """Move a power of two of the sums from `first` on into their exponents, which are equal, so that the first is moderate.
@@ -114,51 +111,26 @@ cdef bint bring_back_all(Cell* cells, int32_t first, int32_t last) noexcept nogi
     return True
 
 
-cdef void perfect_sweep(const Lattice* lattice, const Weights* weights, Scratch* scratch, Stream* stream) noexcept nogil:
-    """Perfect sampling: at each end a reservoir choice among its edges, as they come.
-
-    An edge is taken where uniform < weight / sum. That is asked as uniform * sum < weight, without a division, and with it
-    only where rounding could tell the one from the other.
-    """
-    cdef Cell* cells = scratch.cells
+cdef void forward_sweep(const Lattice* lattice, const Weights* weights, Cell* cells, int32_t* previous,
+                        size_t first) noexcept nogil:
     cdef const double* values = weights.values
     cdef const Edge* edge
-    cdef const uint64_t* words
     cdef Cell* from_
     cdef Cell* to
-    cdef size_t k = 0, end, used
-    cdef int32_t first, mask, taken
-    cdef double weight, sum, product
-    while k < lattice.count:
-        end = min(k + EDGES_AT_ONCE, lattice.count)
-        if <size_t>(stream.filled - stream.at) < end - k:
-            stream_fill(stream, <int>(end - k))
-        words = stream.words + stream.at
-        used = 0
-        while k < end:
-            edge = &lattice.edges[k]
-            from_ = &cells[edge.start - lattice.cut]
-            if not SMALL <= from_.value <= LARGE and not bring_back_all(cells, edge.start - lattice.cut,
-                                                                        lattice.frontier - lattice.cut):
-                stream.at += <int>used
-                reservoir(lattice, weights, cells, k, stream)
-                return
-            to = &cells[edge.end - lattice.cut]
-            weight = from_.value * values[edge.token]
-            sum = to.value + weight     # 0 before the first
-            first = to.start < 0
-            product = <double>(words[used] >> 11) * UNIT * sum
-            taken = first | (product < weight)
-            if fabs(product - weight) <= weight * CLOSE:
-                taken = first | (<double>(words[used] >> 11) * UNIT < weight / sum)
-            used += not first
-            mask = -taken
-            to.value = sum
-            to.exponent = from_.exponent
-            to.start = select(mask, edge.start, to.start)
-            to.token = select(mask, edge.token, to.token)
-            k += 1
-        stream.at += <int>used
+    cdef size_t k
+    for k in range(first, lattice.count):
+        edge = &lattice.edges[k]
+        from_ = &cells[edge.start - lattice.cut]
+        if not SMALL <= from_.value <= LARGE and not bring_back_all(cells, edge.start - lattice.cut,
+                                                                    lattice.frontier - lattice.cut):
+            forward(lattice, weights, cells, previous, k)
+            return
+        to = &cells[edge.end - lattice.cut]
+        to.value += from_.value * values[edge.token]    # 0 before the first
+        to.exponent = from_.exponent
+        to.start = edge.start
+        previous[k] = to.token
+        to.token = <int32_t>k
 
 
 # -- few paths ---------------------------------------------------------------------------------------
