@@ -189,7 +189,7 @@ def at_once(paths: Sequence[Path], alpha: float, uniforms: Uniforms) -> Path:
 
 
 def at_an_end(arriving: Sequence[Edge], sums: Mapping[int, float], alpha: float, uniforms: Uniforms) -> Edge:
-    """One of the edges of one end, the shortest first; the longest takes what is left. A single one needs no uniform."""
+    """One of the edges to one end: the shortest first, the longest takes the rest; a single one takes no uniform."""
     if len(arriving) > 1:
         uniform, share = next(uniforms), 0.0
         for edge in arriving[:-1]:

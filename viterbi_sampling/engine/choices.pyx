@@ -213,36 +213,47 @@ cdef int count_paths(const Lattice* lattice, Ints* counts) noexcept nogil:
     return counts.data[size]
 
 
+cdef void find_shares(const Lattice* lattice, const Weights* weights, const Cell* cells, double* shares) noexcept nogil:
+    """Of each edge the share of the sum at its end."""
+    cdef const Edge* edge
+    cdef const Cell* cell
+    cdef size_t k
+    for k in range(lattice.count):
+        edge = &lattice.edges[k]
+        cell = &cells[edge.end - lattice.cut]
+        shares[k] = through(&cells[edge.start - lattice.cut], cell, weights, edge.token) / cell.value
+
+
 cdef void find_paths(const Lattice* lattice, const Weights* weights, const Cell* cells, const int32_t* previous,
                      Paths* paths) noexcept nogil:
     """Follow all choices from the end of the part, of each position from the shortest edge to the longest.
 
     The share of a path is the product of the shares of its edges among those of their ends.
     """
+    cdef double shares[MOST_EDGES]
     cdef int32_t chosen[MOST_EDGES + 1]     # the edges from the end of the part on
-    cdef double shares[MOST_EDGES + 1]      # what is left of the whole before each of them
-    cdef int32_t depth = 0, at = 0, i
+    cdef double left[MOST_EDGES + 1]        # what is left of the whole before each of them
+    cdef int32_t depth = 0, at = 0, k, i, start
     cdef double share, total = 0
-    cdef const Edge* edge
-    cdef const Cell* cell
+    find_shares(lattice, weights, cells, shares)
     paths.count = 0
-    shares[0] = 1
+    left[0] = 1
     chosen[0] = cells[lattice.at - lattice.cut].token
     while True:
-        if chosen[depth] < 0:
+        k = chosen[depth]
+        if k < 0:
             # All edges of this position are done.
             if depth == 0:
                 break
             depth -= 1
             chosen[depth] = previous[chosen[depth]]
             continue
-        edge = &lattice.edges[chosen[depth]]
-        cell = &cells[edge.end - lattice.cut]
-        share = shares[depth] * (through(&cells[edge.start - lattice.cut], cell, weights, edge.token) / cell.value)
-        if edge.start > lattice.cut:
+        share = left[depth] * shares[k]
+        start = lattice.edges[k].start - lattice.cut
+        if start > 0:
             depth += 1
-            shares[depth] = share
-            chosen[depth] = cells[edge.start - lattice.cut].token
+            left[depth] = share
+            chosen[depth] = cells[start].token
             continue
         total += share
         paths.thresholds[paths.count] = total
@@ -251,7 +262,7 @@ cdef void find_paths(const Lattice* lattice, const Weights* weights, const Cell*
             paths.steps[at] = <uint8_t>chosen[i]
             at += 1
         paths.count += 1
-        chosen[depth] = previous[chosen[depth]]
+        chosen[depth] = previous[k]
     paths.first[paths.count] = at
     paths.thresholds[paths.count - 1] = 1.0
 
@@ -265,11 +276,7 @@ cdef void choose_path(const Lattice* lattice, const Weights* weights, Cell* cell
     cdef int seen = 0
     cdef double share, total = 0
     cdef const Edge* edge
-    cdef Cell* cell
-    for k in range(<int32_t>lattice.count):
-        edge = &lattice.edges[k]
-        cell = &cells[edge.end - lattice.cut]
-        shares[k] = through(&cells[edge.start - lattice.cut], cell, weights, edge.token) / cell.value
+    find_shares(lattice, weights, cells, shares)
     left[0] = 1
     chosen[0] = cells[lattice.at - lattice.cut].token
     while True:

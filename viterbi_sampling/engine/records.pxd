@@ -22,20 +22,20 @@ cdef struct Known:
     uint8_t has_unknown
     uint8_t size                # bytes of the word
     uint16_t choices            # AT_ONCE: paths. ONE_BY_ONE: ends that several edges lead to
-    uint16_t edges              # ONE_BY_ONE
+    uint16_t edges              # ONE_BY_ONE. AT_ONCE: numbers in a row
     double log_sum              # the logarithm of the sum of the weights of all its paths
 
 # The arrays of an AtOnce, one after the other. A threshold is in units of the uniforms, 2^-53, rounded up, so that
 # k * 2^-53 < t if and only if k < ceil(t * 2^53). There is one for each path but the last. Their upper bits nearly
-# always decide: they are filled up to a multiple of BLOCK by ones that lie above all uniforms.
+# always decide: they are filled up to a multiple of BLOCK by ones that lie above all uniforms. The tokens of a path and in
+# front of them their number make a row of fixed size, which nothing has to be read to find.
 cdef enum:
     BLOCK = 16
     ROW = 8                     # tokens that are copied at once
 
 cdef struct AtOnce:
     int16_t* highs              # the upper 15 of the 53 bits of each threshold
-    uint16_t* first             # where the tokens of each path begin, and where those of the last end
-    uint8_t* tokens             # of all paths, 2 bytes each where the vocabulary is narrow, else 4
+    uint8_t* rows               # of all paths, 2 bytes a number where the vocabulary is narrow, else 4
     uint8_t* thresholds         # whole, 8 bytes each, not aligned
 
 
@@ -49,13 +49,19 @@ cdef inline int32_t thresholds_of(const Known* entry) noexcept nogil:
     return (entry.choices - 1 + BLOCK - 1) & ~(BLOCK - 1)
 
 
+cdef inline int32_t row_bytes(const Known* entry, bint narrow) noexcept nogil:
+    return entry.edges * (2 if narrow else 4)
+
+
+cdef inline int32_t tokens_in_row(const void* row, bint narrow) noexcept nogil:
+    return (<const uint16_t*>row)[0] if narrow else (<const int32_t*>row)[0]
+
+
 cdef inline AtOnce at_once(const Known* entry, bint narrow) noexcept nogil:
     cdef AtOnce record
     record.highs = <int16_t*>(entry + 1)
-    record.first = <uint16_t*>(record.highs + thresholds_of(entry))
-    # A multiple of 4 bytes for both arrays of 2 bytes.
-    record.tokens = <uint8_t*>(record.first + (entry.choices + 2 & ~1))
-    record.thresholds = record.tokens + record.first[entry.choices] * (2 if narrow else 4)
+    record.rows = <uint8_t*>(record.highs + thresholds_of(entry))
+    record.thresholds = record.rows + entry.choices * row_bytes(entry, narrow)
     return record
 
 

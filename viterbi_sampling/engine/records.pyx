@@ -5,7 +5,6 @@ functions that sample without a cache (choices.pyx). A draw compares uniforms wi
 same order, so it makes the same choices.
 """
 
-from libc.math cimport ceil
 from libc.stdint cimport int16_t, int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -24,7 +23,10 @@ cdef uint64_t CERTAIN_UNITS = <uint64_t>1 << 54     # CERTAIN in a record
 
 
 cdef inline uint64_t in_units(double threshold) noexcept nogil:
-    return <uint64_t>ceil(threshold * 9007199254740992.0)
+    """Rounded up."""
+    cdef double number = threshold * 9007199254740992.0
+    cdef uint64_t units = <uint64_t>number
+    return units + (<double>units < number)
 
 
 cdef inline size_t filled_up(size_t count, size_t multiple) noexcept nogil:
@@ -100,6 +102,11 @@ cdef int32_t write_paths(const Lesson* lesson, int32_t* tokens, int32_t* first) 
     cdef int32_t last[MAX_WORD + 1]         # the edge to a position
     cdef int32_t i, k, edge, at, count, total = 0
     cdef int path, paths = lesson.paths.count if lesson.choosing else 1
+    if lesson.choosing and lesson.parts == 1:
+        memcpy(first, lesson.paths.first, (paths + 1) * sizeof(int32_t))
+        for i in range(first[paths]):
+            tokens[i] = lesson.edges[lesson.paths.steps[i]].token
+        return first[paths]
     # Where a part has one path, one edge ends at each position; those of each path are set over the others.
     for i in range(<int32_t>lesson.edge_count):
         last[lesson.edges[i].end] = i
@@ -127,32 +134,34 @@ cdef bint write_at_once(const Lesson* lesson, bint narrow, Bytes* to) noexcept n
     """The record of a word of which at most one part has several paths."""
     cdef int32_t tokens[MOST_PATHS * MAX_WORD]
     cdef int32_t first[MOST_PATHS + 1]
-    cdef uint16_t small
-    cdef int32_t total = write_paths(lesson, tokens, first), width = 2 if narrow else 4, i
+    cdef int32_t longest = 0, count, i, k
     cdef int paths = lesson.paths.count if lesson.choosing else 1
     cdef uint64_t units
     cdef Known* entry
     cdef AtOnce record
-    entry = <Known*>append(to, sizeof(Known) + filled_up(paths - 1, BLOCK) * sizeof(int16_t) + filled_up(paths + 1, 2)
-                           * sizeof(uint16_t) + total * width + (paths - 1) * 8)
+    write_paths(lesson, tokens, first)
+    for i in range(paths):
+        longest = max(longest, first[i + 1] - first[i])
+    entry = <Known*>append(to, sizeof(Known) + filled_up(paths - 1, BLOCK) * sizeof(int16_t)
+                           + paths * (longest + 1) * (2 if narrow else 4) + (paths - 1) * 8)
     if entry == NULL:
         return False
     entry.log_sum = lesson.log_sum
     entry.kind = AT_ONCE
     entry.size = lesson.part_ends[lesson.parts - 1]
     entry.choices = <uint16_t>paths
+    entry.edges = <uint16_t>(longest + 1)
     entry.has_unknown = lesson.has_unknown
     record = at_once(entry, narrow)
-    record.first[paths] = <uint16_t>total
-    record = at_once(entry, narrow)
     for i in range(paths):
-        record.first[i] = <uint16_t>first[i]
-    if narrow:
-        for i in range(total):
-            small = <uint16_t>tokens[i]
-            memcpy(record.tokens + 2 * i, &small, 2)
-    else:
-        memcpy(record.tokens, tokens, total * sizeof(int32_t))
+        count = first[i + 1] - first[i]
+        if narrow:
+            (<uint16_t*>record.rows)[i * entry.edges] = <uint16_t>count
+            for k in range(count):
+                (<uint16_t*>record.rows)[i * entry.edges + 1 + k] = <uint16_t>tokens[first[i] + k]
+        else:
+            (<int32_t*>record.rows)[i * entry.edges] = count
+            memcpy(<int32_t*>record.rows + i * entry.edges + 1, tokens + first[i], count * sizeof(int32_t))
     for i in range(thresholds_of(entry)):
         units = in_units(lesson.paths.thresholds[i] if i < paths - 1 else 1.0)
         # A threshold of 2^53 lies above all uniforms; no upper bits of one are greater.
@@ -337,8 +346,9 @@ cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* 
         record = at_once(entry, narrow)
         if entry.choices > 1:
             path = path_of(&record, entry, stream_take(stream, 1)[0])
-        count = record.first[path + 1] - record.first[path]
-        copy_tokens(record.tokens + record.first[path] * (2 if narrow else 4), count, narrow, tokens)
+        at = record.rows + path * row_bytes(entry, narrow)
+        count = tokens_in_row(at, narrow)
+        copy_tokens(at + (2 if narrow else 4), count, narrow, tokens)
     elif entry.kind == SPLIT:
         at = <const uint8_t*>(entry + 1)
         for part in range(entry.choices):

@@ -18,7 +18,8 @@ from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.endings cimport ENDS, Automaton, find_endings
 from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_pass, lattice_start
 from viterbi_sampling.engine.records cimport (
-    AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, uniforms_in,
+    AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, row_bytes,
+    tokens_in_row, uniforms_in,
 )
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
@@ -248,9 +249,7 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
                     path = 0
                     if entry.choices > 1:
                         path = path_of(&record, entry, stream_take(stream, 1)[0])
-                    paths[word] = record.tokens + record.first[path] * (2 if narrow else 4)
-                    counts[word] = record.first[path + 1] - record.first[path]
-                    narrows[word] = narrow
+                    paths[word] = record.rows + path * row_bytes(entry, narrow)
                     prefetch(paths[word])
                 elif drawn_count > MOST_DRAWN:
                     known_words = word
@@ -263,6 +262,10 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
                     drawn_count += counts[word]
             for word in range(first, known_words):
                 entry = entries[word]
+                if entry != NULL and entry.kind == AT_ONCE:
+                    counts[word] = tokens_in_row(paths[word], narrow)
+                    narrows[word] = narrow
+                    paths[word] = <const uint8_t*>paths[word] + (2 if narrow else 4)
                 if plain and (entry == NULL or not entry.has_unknown):
                     if not reserve_ints(&out.ids, out.ids.size + MAX_WORD + ROW):
                         return NO_MEMORY

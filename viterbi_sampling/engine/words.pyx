@@ -102,7 +102,7 @@ cdef bint take_whole(Bytes* arena, size_t bytes) noexcept nogil:
 
 
 cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, size_t bytes) noexcept nogil:
-    cdef size_t wanted
+    cdef size_t wanted, k
     if place == NULL:
         return NULL
     if 2 * table.used >= table.count:
@@ -112,6 +112,9 @@ cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, si
             empty(table)
         return NULL
     if bytes:
+        k = (<size_t>table.arena.data + table.arena.size) & (CACHE_LINE - 1)
+        if k > CACHE_LINE - 48 and size <= SHORT_WORD:
+            table.arena.size += CACHE_LINE - k
         wanted = table.arena.size + ((bytes + 7) & ~<size_t>7)
         if size > SHORT_WORD:
             wanted += word_bytes(size)
