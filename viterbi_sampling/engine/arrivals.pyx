@@ -21,7 +21,7 @@ from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport (
     SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Arrivals, Cell, Scratch, Short, reserve_cells,
 )
-from viterbi_sampling.engine.stream cimport Stream, stream_look, stream_next, stream_skip, uniform_of
+from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_look, stream_next, stream_skip, stream_take, uniform_of
 from viterbi_sampling.engine.sweeps cimport APART, CLOSE, LARGE, SMALL, UNIT, VERY_LARGE, VERY_SMALL, read_back
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
 from viterbi_sampling.engine.trie cimport ROOT
@@ -136,41 +136,109 @@ cdef bint add_found(Tokens* out, const Spelling* spelling, const uint8_t* text, 
     return True
 
 
-cdef int few_sums(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, double* sums) noexcept nogil:
-    """Forward sums of a part of at most MOST_EDGES edges; the number of its paths, MOST_PATHS + 1 for more, or 0 where sums
-    leave what can be told apart."""
-    cdef int32_t paths[MOST_EDGES + 1]
-    cdef const uint32_t* pieces
-    cdef int32_t i, k, from_, count, edges
+cdef int write_again(const Automaton* automaton, int32_t at, Arrivals* found) noexcept nogil:
+    """Write the sums that pieces which end behind `at` may begin at, so that the last is moderate.
+
+    UNUSUAL where the sums are so far apart that this could lose a bit.
+    """
+    cdef int32_t first = max(0, at - automaton.longest + 1), shift = found.shift, new = at + shift + 1 - first, i
+    cdef double* sums
+    cdef int power
     cdef double sum
-    cdef bint moderate = True
-    sums[0] = 1.0
-    paths[0] = 1
-    for i in range(1, size + 1):
+    if not reserve_doubles(&found.sums, at + new + 1) or not reserve_ints(&found.shifts, found.shifts.size + 2):
+        return NO_MEMORY
+    sums = found.sums.data
+    frexp(sums[at + shift], &power)
+    for i in range(first, at + 1):
+        sum = ldexp(sums[i + shift], -power)
+        if not VERY_SMALL <= sum <= VERY_LARGE:
+            return UNUSUAL
+        sums[i + new] = sum
+    found.shifts.data[found.shifts.size] = at
+    found.shifts.data[found.shifts.size + 1] = shift
+    found.shifts.size += 2
+    found.shift = new
+    return OK
+
+
+cdef inline void sum_up(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t first, int32_t last,
+                        double* sums, int32_t* paths, Arrivals* found) noexcept nogil:
+    """The sums at the ends behind `first` up to `last`, and unless it is NULL the number of paths to each."""
+    cdef const uint32_t* pieces
+    cdef int32_t* choices = found.choices.data
+    cdef int32_t i, k, edges, from_, count = 0
+    cdef double sum, least = found.least, greatest = found.greatest
+    for i in range(first + 1, last + 1):
         pieces = automaton.pieces + (ends[i - 1] >> 8)
         edges = <int32_t>(ends[i - 1] & 0xFF)
         from_ = i - length_of(pieces[0])
         sum = sums[from_] * weights[token_of(pieces[0])]
-        count = paths[from_]
+        if paths != NULL:
+            count = paths[from_]
         # Most ends have one or two edges: the second is nought times the first where there is none.
         k = edges > 1
         from_ = i - length_of(pieces[k])
         sum += sums[from_] * weights[token_of(pieces[k])] * <double>k
-        count += paths[from_] & -k
+        if paths != NULL:
+            count += paths[from_] & -k
+        choices[i] = choices[i - 1] + k
         for k in range(2, edges):
             from_ = i - length_of(pieces[k])
             sum += sums[from_] * weights[token_of(pieces[k])]
-            count += paths[from_]
+            if paths != NULL:
+                count += paths[from_]
         sums[i] = sum
-        paths[i] = min(count, MOST_PATHS + 1)
-        moderate = moderate & (SMALL <= sum) & (sum <= LARGE)
-    return paths[size] if moderate else 0
+        least = min(least, sum)
+        greatest = max(greatest, sum)
+        if paths != NULL:
+            paths[i] = min(count, MOST_PATHS + 1)
+    found.least = least
+    found.greatest = greatest
 
 
-cdef Short* learn_short(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, uint32_t key,
-                       Short* kept) noexcept nogil:
-    """Keep the paths over a short part as find_paths finds them; NULL where its sums are not moderate."""
-    cdef double sums[MOST_EDGES + 1]
+cdef inline bint are_moderate(const Arrivals* found) noexcept nogil:
+    """Whether the sums are so near to 1 that shares can be told apart as APART says."""
+    return SMALL <= found.least and found.greatest <= LARGE
+
+
+cdef int add_up(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, int32_t* paths,
+                Arrivals* found) noexcept nogil:
+    """The forward sums of a part, and how many ends up to each several edges lead to.
+
+    The sum of a position is at position + shift; `found.shifts` holds pairs: a position, and the shift up to there.
+    `paths` gets the number of paths to each position, MOST_PATHS + 1 for more, or is NULL.
+    """
+    cdef int32_t done = 0, last
+    cdef int status
+    if not reserve_ints(&found.choices, size + 1) or not reserve_doubles(&found.sums, 1):
+        return NO_MEMORY
+    found.shifts.size = found.shift = found.choices.data[0] = 0
+    found.sums.data[0] = found.least = found.greatest = 1.0
+    if paths != NULL:
+        paths[0] = 1
+    while True:
+        last = min(size, done + BETWEEN_SHIFTS)
+        if not reserve_doubles(&found.sums, last + found.shift + 1):
+            return NO_MEMORY
+        if paths != NULL:
+            sum_up(automaton, weights, ends, done, last, found.sums.data + found.shift, paths, found)
+        else:
+            sum_up(automaton, weights, ends, done, last, found.sums.data + found.shift, NULL, found)
+        if not (VERY_SMALL <= found.least and found.greatest <= VERY_LARGE):
+            return UNUSUAL
+        done = last
+        if done == size:
+            return OK
+        if not SMALL <= found.sums.data[done + found.shift] <= LARGE:
+            status = write_again(automaton, done, found)
+            if status != OK:
+                return status
+
+
+cdef int learn_short(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, uint32_t key,
+                     Short* kept, Arrivals* found) noexcept nogil:
+    """Keep the paths over a short part as find_paths finds them."""
+    cdef const double* sums
     cdef double left[SHORT]
     cdef int32_t at[SHORT]
     cdef int32_t tokens[SHORT]
@@ -179,8 +247,12 @@ cdef Short* learn_short(const Automaton* automaton, const double* weights, const
     cdef uint32_t piece
     cdef int32_t depth = 0, count = 0, total_tokens = 0, from_, i
     cdef double share, total = 0.0
-    if few_sums(automaton, weights, ends, size, sums) == 0:
-        return NULL
+    cdef int status = add_up(automaton, weights, ends, size, NULL, found)
+    if status != OK:
+        return status
+    if not are_moderate(found):
+        return UNUSUAL
+    sums = found.sums.data
     kept.key = key
     kept.first = 0
     for i in range(SHORT_PATHS - 1):
@@ -214,7 +286,7 @@ cdef Short* learn_short(const Automaton* automaton, const double* weights, const
         kept.first |= <uint32_t>total_tokens << (4 * count)
     if count < SHORT_PATHS:
         kept.thresholds[count - 1] = CERTAIN    # the last takes the rest
-    return kept
+    return OK
 
 
 cdef int draw_short(const Automaton* automaton, const double* weights, const uint8_t* text, int32_t size, const uint32_t* ends,
@@ -224,6 +296,7 @@ cdef int draw_short(const Automaton* automaton, const double* weights, const uin
     cdef uint32_t key = <uint32_t>size << 24 | text[0]
     cdef int32_t path = 0, first, i
     cdef int32_t* ids
+    cdef int status
     cdef double uniform
     if not reserve_ints(&out.ids, out.ids.size + SHORT):
         return NO_MEMORY
@@ -234,8 +307,10 @@ cdef int draw_short(const Automaton* automaton, const double* weights, const uin
     for i in range(1, size):
         key |= <uint32_t>text[i] << (8 * i)
     kept = &found.shorts[(key * <uint32_t>0x9E3779B1U) >> 20]
-    if kept.key != key and learn_short(automaton, weights, ends, size, key, kept) == NULL:
-        return UNUSUAL
+    if kept.key != key:
+        status = learn_short(automaton, weights, ends, size, key, kept, found)
+        if status != OK:
+            return status
     if kept.thresholds[0] != CERTAIN:
         uniform = stream_next(stream)
         path = (uniform >= kept.thresholds[0]) + (uniform >= kept.thresholds[1]) + (uniform >= kept.thresholds[2])
@@ -255,97 +330,34 @@ cdef int32_t draw_few(const Automaton* automaton, const double* weights, const u
 
     As walk_back in sweeps.pyx, with the weights themselves in the place of shares of the sum over the part.
     """
-    cdef double target = uniform * sums[size], apart = APART * sums[size], left = 1.0, total = 0.0, share
-    cdef int32_t at = size, count = 0, k, from_ = 0
+    cdef double target = uniform * sums[size], apart = APART * sums[size], left = 1.0, total = 0.0, border
+    cdef int32_t at = size, count = 0, k, from_, beyond
     cdef const uint32_t* pieces
-    cdef uint32_t piece = 0
+    cdef uint32_t piece
+    cdef bint unclear
     while at > 0:
         pieces = automaton.pieces + (ends[at - 1] >> 8)
-        k = <int32_t>(ends[at - 1] & 0xFF)
-        while True:
-            if k == 0:
-                return 0
-            k -= 1
+        # All edges of this end, since which one it will be is as good as random.
+        border = total
+        beyond = 0
+        unclear = False
+        for k in range(<int32_t>(ends[at - 1] & 0xFF) - 1, -1, -1):
             piece = pieces[k]
             from_ = at - length_of(piece)
-            share = left * (sums[from_] * weights[token_of(piece)])
-            if target < total + share - apart:
-                break
-            if target <= total + share + apart:
-                return 0
-            total += share
+            border += left * (sums[from_] * weights[token_of(piece)])
+            unclear = unclear | (fabs(target - border) <= apart)
+            total = border if target >= border else total
+            beyond += target >= border
+        k = <int32_t>(ends[at - 1] & 0xFF) - 1 - beyond
+        if unclear or k < 0:
+            return 0
+        piece = pieces[k]
         path[2 * count] = token_of(piece)
         path[2 * count + 1] = begin + at
         count += 1
         left *= weights[token_of(piece)]
-        at = from_
+        at -= length_of(piece)
     return count
-
-
-cdef int add_up(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, Arrivals* found) noexcept nogil:
-    """The forward sums of a part, and how many ends up to each several edges lead to.
-
-    The sum of a position is at position + shift; `found.shifts` holds pairs: a position, and the shift up to there.
-    """
-    cdef const uint32_t* pieces
-    cdef double* sums
-    cdef int32_t done = 0, last, i, k, count, used = 0
-    cdef int status
-    cdef double sum
-    cdef bint moderate = True
-    if not reserve_ints(&found.choices, size + 1) or not reserve_doubles(&found.sums, 1):
-        return NO_MEMORY
-    found.shifts.size = found.shift = 0
-    found.sums.data[0] = 1.0
-    while True:
-        last = min(size, done + BETWEEN_SHIFTS)
-        if not reserve_doubles(&found.sums, last + found.shift + 1):
-            return NO_MEMORY
-        sums = found.sums.data + found.shift
-        for i in range(done + 1, last + 1):
-            pieces = automaton.pieces + (ends[i - 1] >> 8)
-            count = <int32_t>(ends[i - 1] & 0xFF)
-            sum = sums[i - length_of(pieces[0])] * weights[token_of(pieces[0])]
-            for k in range(1, count):
-                sum += sums[i - length_of(pieces[k])] * weights[token_of(pieces[k])]
-            sums[i] = sum
-            used += count > 1
-            found.choices.data[i] = used
-            moderate = moderate & (VERY_SMALL <= sum) & (sum <= VERY_LARGE)
-        if not moderate:
-            return UNUSUAL
-        done = last
-        if done == size:
-            return OK
-        if not SMALL <= sums[done] <= LARGE:
-            status = write_again(automaton, done, found)
-            if status != OK:
-                return status
-
-
-cdef int write_again(const Automaton* automaton, int32_t at, Arrivals* found) noexcept nogil:
-    """Write the sums that pieces which end behind `at` may begin at, so that the last is moderate.
-
-    UNUSUAL where the sums are so far apart that this could lose a bit.
-    """
-    cdef int32_t first = max(0, at - automaton.longest + 1), shift = found.shift, new = at + shift + 1 - first, i
-    cdef double* sums
-    cdef int power
-    cdef double sum
-    if not reserve_doubles(&found.sums, at + new + 1) or not reserve_ints(&found.shifts, found.shifts.size + 2):
-        return NO_MEMORY
-    sums = found.sums.data
-    frexp(sums[at + shift], &power)
-    for i in range(first, at + 1):
-        sum = ldexp(sums[i + shift], -power)
-        if not VERY_SMALL <= sum <= VERY_LARGE:
-            return UNUSUAL
-        sums[i + new] = sum
-    found.shifts.data[found.shifts.size] = at
-    found.shifts.data[found.shifts.size + 1] = shift
-    found.shifts.size += 2
-    found.shift = new
-    return OK
 
 
 cdef int32_t choose(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t begin, int32_t size,
@@ -360,18 +372,22 @@ cdef int32_t choose(const Automaton* automaton, const double* weights, const uin
     cdef const double* sums
     cdef const uint32_t* pieces
     cdef uint32_t piece
-    cdef int32_t at = size, count = 0, k, low = choices[size], high, shift = found.shift
+    cdef int32_t at = size, count = 0, last, beyond, k, low = choices[size], high, shift = found.shift
     cdef size_t shifts = found.shifts.size
     cdef double uniform, product, share
+    cdef bint unclear, at_once = low <= <int32_t>(STREAM_WORDS - 4)
+    if at_once:
+        words = stream_take(stream, low)
+        low = 0
     while at > 0:
         while shifts and at <= found.shifts.data[shifts - 2]:
             shifts -= 2
             shift = found.shifts.data[shifts + 1]
         sums = found.sums.data + shift
         pieces = automaton.pieces + (ends[at - 1] >> 8)
-        k = <int32_t>(ends[at - 1] & 0xFF) - 1
-        piece = pieces[k]
-        if k > 0:
+        last = <int32_t>(ends[at - 1] & 0xFF) - 1
+        beyond = 0
+        if last > 0:
             if choices[at] <= low:
                 high = choices[at]
                 low = max(0, high - <int32_t>LOOKED_AHEAD)
@@ -382,53 +398,59 @@ cdef int32_t choose(const Automaton* automaton, const double* weights, const uin
             uniform = uniform_of(words[choices[at] - 1 - low])
             product = uniform * sums[at]
             share = 0.0
-            while k > 0:
-                share += sums[at - length_of(piece)] * weights[token_of(piece)]
-                if fabs(product - share) <= share * CLOSE:
-                    if uniform < share / sums[at]:
-                        break
-                elif product < share:
-                    break
-                k -= 1
-                piece = pieces[k]
+            unclear = False
+            # All edges of this end, since which one it will be is as good as random.
+            for k in range(last, 0, -1):
+                share += sums[at - length_of(pieces[k])] * weights[token_of(pieces[k])]
+                unclear = unclear | (fabs(product - share) <= share * CLOSE)
+                beyond += product >= share
+            if unclear:
+                beyond = 0
+                share = 0.0
+                for k in range(last, 0, -1):
+                    share += sums[at - length_of(pieces[k])] * weights[token_of(pieces[k])]
+                    beyond += uniform >= share / sums[at]
+        piece = pieces[last - beyond]
         path[2 * count] = token_of(piece)
         path[2 * count + 1] = begin + at
         count += 1
         at -= length_of(piece)
-    stream_skip(stream, choices[size])
+    if not at_once:
+        stream_skip(stream, choices[size])
     return count
 
 
 cdef int sample_part(const Automaton* automaton, const Weights* weights, const Spelling* spelling, const uint8_t* text,
                      int32_t begin, int32_t size, const uint32_t* ends, Stream* stream, Scratch* scratch,
                      Tokens* out) noexcept nogil:
-    cdef double sums[MOST_EDGES + 1]
+    cdef Arrivals* found = &scratch.arrivals
+    cdef int32_t paths[MOST_EDGES + 1]
     cdef size_t edges = 0
     cdef int32_t count, i
     cdef int status
+    cdef bint few
     cdef double uniform
     if size <= SHORT and not out.with_spans:
-        return draw_short(automaton, weights.values, text + begin, size, ends, stream, &scratch.arrivals, out)
+        return draw_short(automaton, weights.values, text + begin, size, ends, stream, found, out)
     for i in range(size):
         edges += ends[i] & 0xFF
     if not reserve_ints(&scratch.path, 2 * size):
         return NO_MEMORY
     # All positions are on a path, so that each edge that its end could do without is another path.
-    if edges <= <size_t>MOST_EDGES and edges < <size_t>(size + MOST_PATHS):
-        count = few_sums(automaton, weights.values, ends, size, sums)
-        if count == 0:
-            return UNUSUAL
-        if count <= MOST_PATHS:
-            uniform = stream_next(stream) if count > 1 else 0.0
-            count = draw_few(automaton, weights.values, ends, begin, size, sums, uniform, scratch.path.data)
-            if count == 0:
-                stream.at -= 1      # the one that was taken is in the buffer still
-                return UNUSUAL
-            return OK if add_found(out, spelling, text, begin, scratch.path.data, count) else NO_MEMORY
-    status = add_up(automaton, weights.values, ends, size, &scratch.arrivals)
+    few = edges <= <size_t>MOST_EDGES and edges < <size_t>(size + MOST_PATHS)
+    status = add_up(automaton, weights.values, ends, size, &paths[0] if few else <int32_t*>NULL, found)
     if status != OK:
         return status
-    count = choose(automaton, weights.values, ends, begin, size, stream, &scratch.arrivals, scratch.path.data)
-    if count < 0 or not add_found(out, spelling, text, begin, scratch.path.data, count):
-        return NO_MEMORY
-    return OK
+    if few and paths[size] <= MOST_PATHS:
+        if not are_moderate(found):
+            return UNUSUAL
+        uniform = stream_next(stream) if paths[size] > 1 else 0.0
+        count = draw_few(automaton, weights.values, ends, begin, size, found.sums.data, uniform, scratch.path.data)
+        if count == 0:
+            stream.at -= 1      # the one that was taken is in the buffer still
+            return UNUSUAL
+    else:
+        count = choose(automaton, weights.values, ends, begin, size, stream, found, scratch.path.data)
+        if count < 0:
+            return NO_MEMORY
+    return OK if add_found(out, spelling, text, begin, scratch.path.data, count) else NO_MEMORY

@@ -38,6 +38,8 @@ cdef struct Arrivals:           # of a part that is gone through from end to end
     Doubles sums                # of each position; see add_up
     Ints shifts
     int32_t shift               # the last one
+    double least                # of all these sums
+    double greatest
     Ints choices                # how many ends up to each position several edges lead to
     Doubles words               # of the stream
     Short* shorts               # what is known of short parts; NULL until there is one
