@@ -16,7 +16,7 @@ from libc.string cimport memmove
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve_doubles, reserve_ints
 from viterbi_sampling.engine.choices cimport CERTAIN, MOST_EDGES, MOST_PATHS, Weights
-from viterbi_sampling.engine.endings cimport ENDS, Automaton, find_endings, length_of, token_of
+from viterbi_sampling.engine.endings cimport ENDS, Automaton, depth_of, find_endings, length_of, token_of
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport (
     SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Arrivals, Cell, Scratch, Short, reserve_cells,
@@ -35,18 +35,22 @@ cdef enum:
 
 cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t first, int32_t read, int32_t lower, int32_t known,
                     const double* values, Ints* cuts) noexcept nogil:
-    cdef int32_t at = read, least = known   # where the earliest piece begins that ends behind `at`
+    cdef const uint32_t* pieces = automaton.pieces
+    cdef const uint32_t* before = ends - first - 1
+    cdef int32_t at, least = known          # where the earliest piece begins that ends behind `at`
+    cdef int32_t* found
     cdef uint32_t piece
-    cuts.size = 0
+    cdef size_t count = 0
     if not reserve_ints(cuts, read - lower):
         return False
-    while at > lower:
-        cuts.data[cuts.size] = at
-        cuts.size += at <= least
-        piece = automaton.pieces[ends[at - first - 1] >> 8]
+    found = cuts.data
+    for at in range(read, lower, -1):
+        found[count] = at
+        count += at <= least
+        piece = pieces[before[at] >> 8]
         prefetch(&values[token_of(piece)])
         least = min(least, at - length_of(piece))
-        at -= 1
+    cuts.size = count
     return True
 
 
@@ -103,7 +107,7 @@ cdef int best_arrivals(const Vocabulary* vocabulary, const Spelling* spelling, c
             cells[i].start = read + i - length_of(kept)
             cells[i].token = token_of(kept)
         read += count
-        known = read if read == size else read - automaton.depths[state]
+        known = read if read == size else read - depth_of(automaton, state)
         last_cut = read if read == size else last_cut_of(scratch.cells, cut, read, lower, known)
         if last_cut > cut:
             status = read_back(spelling, text, cut, last_cut, scratch, out)

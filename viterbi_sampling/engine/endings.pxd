@@ -10,8 +10,8 @@ cdef enum:
 
 cdef struct State:              # a node of the trie; 16 bytes
     uint32_t base               # as in a Step: in the upper 24 bits; in the lower 8 the byte that leads here
-    uint32_t shorter            # the state of the longest proper suffix of what leads here
-    uint32_t shorter_base       # the base of that
+    uint32_t shorter            # the state of the longest proper suffix of what leads here, by its offset in bytes
+    uint32_t shorter_base       # the base of that, in such offsets
     uint32_t pieces             # where the pieces that end here begin in a list: << 8; in the lower 8 bits how many
 
 cdef struct Automaton:
@@ -25,9 +25,14 @@ cdef class Endings:             # the automaton of a complete vocabulary
     cdef int make(self, Trie trie, Steps steps, const int32_t* lengths, int32_t longest) except -1
 
 # For each end from 1 on the `pieces` of the state after text[:end], in ends[end - 1], for a text of 1 to ENDS bytes. `state` is
-# the one before the text, and then the one after it.
+# the offset of the one before the text, and then of the one after it.
 cdef void find_endings(const Automaton* automaton, const uint8_t* text, int32_t size, uint32_t* state,
                        uint32_t* ends) noexcept nogil
+
+
+cdef inline int32_t depth_of(const Automaton* automaton, uint32_t state) noexcept nogil:
+    """The length of what leads to the state with this offset."""
+    return automaton.depths[state // <uint32_t>sizeof(State)]
 
 
 cdef inline int32_t length_of(uint32_t piece) noexcept nogil:

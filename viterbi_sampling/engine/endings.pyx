@@ -31,11 +31,11 @@ cdef enum:
     SEGMENT = 32                # bytes that a reading begins with
     READINGS = ENDS // SEGMENT
 
-cdef struct Reading:            # what its next step needs
-    uint32_t child              # where the byte leads from its state,
-    uint32_t other              # and from the shorter state,
-    uint32_t shorter            # which is this one
-    int32_t at
+cdef struct Readings:           # what the next step of each needs; states by their offsets in bytes
+    uint32_t child[READINGS]    # where the byte leads from its state,
+    uint32_t other[READINGS]    # and from the shorter state,
+    uint32_t shorter[READINGS]  # which is this one
+    uint32_t at[READINGS]
 
 
 cdef class Endings:
@@ -146,55 +146,65 @@ cdef int fill(Automaton* made, const Node* nodes, size_t size, Steps steps, cons
             made.pieces[used + 1 + k] = made.pieces[(state.pieces >> 8) + k]
         state.pieces = <uint32_t>used << 8 | (others + 1)
         used += others + 1
+    for i in range(size + LABELS):
+        states[i].shorter *= sizeof(State)
+        states[i].shorter_base *= sizeof(State)
     return 1
+
+
+cdef inline const State* state_at(const State* states, uint32_t offset) noexcept nogil:
+    return <const State*>(<const uint8_t*>states + offset)
 
 
 cdef void find_endings(const Automaton* automaton, const uint8_t* text, int32_t size, uint32_t* state,
                        uint32_t* ends) noexcept nogil:
     cdef const State* states = automaton.states
+    cdef const uint32_t* pieces = automaton.pieces
     cdef const State* reached
     cdef uint32_t reached_at[ENDS]      # the state after each byte; the root, which no byte leads to, where none was yet
-    cdef Reading readings[READINGS]
-    cdef Reading reading
-    cdef int32_t active = (size + SEGMENT - 1) // SEGMENT, going, k
-    cdef uint32_t byte, after, met, goes_on, goes_on_shorter
+    cdef Readings readings
+    cdef uint32_t active = <uint32_t>(size + SEGMENT - 1) // SEGMENT, going, k
+    cdef uint32_t at, byte, child, other, after, shorter, goes_on, goes_on_shorter, differs
     for k in range(active):
         # From the last to the first; only this one has something before it.
-        readings[k].at = (active - 1 - k) * SEGMENT
-        reached = &states[ROOT if readings[k].at else state[0]]
-        byte = text[readings[k].at]
-        readings[k].child = (reached.base >> 8) ^ byte
-        readings[k].other = reached.shorter_base ^ byte
-        readings[k].shorter = reached.shorter
+        at = (active - 1 - k) * SEGMENT
+        reached = state_at(states, 0 if at else state[0])
+        byte = text[at]
+        readings.at[k] = at
+        readings.child[k] = ((reached.base >> 8) ^ byte) * <uint32_t>sizeof(State)
+        readings.other[k] = reached.shorter_base ^ (byte * <uint32_t>sizeof(State))
+        readings.shorter[k] = reached.shorter
     memset(reached_at, 0, size * sizeof(uint32_t))
     while active:
         going = 0
         for k in range(active):
-            reading = readings[k]
-            byte = text[reading.at]
+            at = readings.at[k]
+            byte = text[at]
+            child = readings.child[k]
+            other = readings.other[k]
+            shorter = readings.shorter[k]
             # The byte leads on from the state, or from the shorter one, or that one is tried the next time.
-            goes_on = -<uint32_t>((states[reading.child].base & 0xFF) == byte)
-            goes_on_shorter = -<uint32_t>((states[reading.other].base & 0xFF) == byte)
-            after = reading.shorter
-            after ^= (reading.other ^ after) & goes_on_shorter
-            after ^= (reading.child ^ after) & goes_on
+            goes_on = -<uint32_t>((state_at(states, child).base & 0xFF) == byte)
+            goes_on_shorter = -<uint32_t>((state_at(states, other).base & 0xFF) == byte)
+            after = shorter ^ ((other ^ shorter) & goes_on_shorter)
+            after ^= (child ^ after) & goes_on
             goes_on |= goes_on_shorter
-            reached = &states[after]
-            met = reached_at[reading.at]
-            reached_at[reading.at] = met ^ ((after ^ met) & goes_on)
-            ends[reading.at] = reached.pieces       # where the byte does not lead on, to be written again
-            prefetch(&automaton.pieces[reached.pieces >> 8])
-            reading.at -= <int32_t>goes_on
-            byte = text[reading.at]
+            differs = after ^ reached_at[at]
+            reached_at[at] ^= differs & goes_on
+            reached = state_at(states, after)
+            ends[at] = reached.pieces       # where the byte does not lead on, to be written again
+            prefetch(&pieces[reached.pieces >> 8])
+            at -= goes_on
+            byte = text[at]
             # What comes next is known here, a whole round before it is looked at.
-            readings[going].at = reading.at
-            readings[going].shorter = reached.shorter
-            reading.child = (reached.base >> 8) ^ byte
-            readings[going].child = reading.child
-            prefetch(&states[reading.child])
-            reading.other = reached.shorter_base ^ byte
-            readings[going].other = reading.other
-            prefetch(&states[reading.other])
-            going += (reading.at < size) & ((met != after) | (goes_on == 0))
+            child = ((reached.base >> 8) ^ byte) * <uint32_t>sizeof(State)
+            other = reached.shorter_base ^ (byte * <uint32_t>sizeof(State))
+            prefetch(state_at(states, child))
+            prefetch(state_at(states, other))
+            readings.at[going] = at
+            readings.child[going] = child
+            readings.other[going] = other
+            readings.shorter[going] = reached.shorter
+            going += (at < <uint32_t>size) & ((differs | ~goes_on) != 0)
         active = going
     state[0] = reached_at[size - 1]

@@ -19,7 +19,7 @@ from libc.string cimport memcmp, memcpy, memset
 import numpy as np
 
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
-from viterbi_sampling.engine.utf8 cimport decode
+from viterbi_sampling.engine.utf8 cimport decode, is_trail
 from viterbi_sampling.engine.words cimport SLACK
 
 cdef enum:
@@ -224,6 +224,13 @@ cdef int compose_all(const Composition* composition, const uint8_t* text, size_t
                     continue
                 last = at - 1
                 has_last = True
+            while (at + 3 <= size and composition.plain_leads[text[at]] == PLAIN_THREE
+                   and is_trail(text[at + 1]) and is_trail(text[at + 2])):
+                last = at
+                has_last = True
+                at += 3
+            if at == size:
+                break
             used = decode(text + at, size - at, &point)
             if used == 0 or not (composition.plain_leads[text[at]] or composition.kinds[point] == PLAIN):
                 break
@@ -378,7 +385,7 @@ cdef class Composer:
 
 
 def plain_leads(kinds):
-    """256 flags: all characters that begin with a byte are plain."""
+    """For each byte whether all characters that begin with it are plain, or PLAIN_THREE."""
     flags = np.zeros(256, np.uint8)
     flags[:0x80] = 1
     for lead in range(0xC2, 0xF5):
@@ -389,6 +396,7 @@ def plain_leads(kinds):
         else:
             first, bits = (lead & 0x07) << 18, 18
         flags[lead] = not kinds[first:first + (1 << bits)].any()
+    flags[[lead for lead in range(0xE1, 0xF0) if lead != 0xED and flags[lead]]] = PLAIN_THREE
     return flags
 
 

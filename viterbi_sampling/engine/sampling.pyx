@@ -15,7 +15,7 @@ from viterbi_sampling.engine.choices cimport (
     count_paths, forward, link_edges, log_sum, next_edges, perfect_choices, perfect_path, sigmoid_choices,
 )
 from viterbi_sampling.engine.cuts cimport CutTable
-from viterbi_sampling.engine.endings cimport ENDS, Automaton, find_endings
+from viterbi_sampling.engine.endings cimport ENDS, Automaton, depth_of, find_endings
 from viterbi_sampling.engine.lattice cimport MORE, Edge, Lattice, Vocabulary, lattice_clear, lattice_pass, lattice_start
 from viterbi_sampling.engine.records cimport (
     AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, row_bytes,
@@ -145,7 +145,7 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
         found = <uint32_t*>ends.data
         find_endings(automaton, text + read, count, &state, found + (read - cut))
         read += count
-        known = read if read == size else read - automaton.depths[state]
+        known = read if read == size else read - depth_of(automaton, state)
         if not find_cuts(automaton, found, cut, read, lower, known, weights.values, cuts):
             return NO_MEMORY
         begin = cut
