@@ -11,7 +11,6 @@ where they have grown or shrunk much, those that are still needed are written ag
 
 from libc.math cimport INFINITY, fabs, frexp, ldexp
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
-from libc.stdlib cimport calloc
 from libc.string cimport memmove
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve_doubles, reserve_ints
@@ -31,6 +30,7 @@ cdef enum:
     AHEAD = 12                  # ends ahead of which the score of the longest piece is asked for
     LOOKED_AHEAD = 2048         # words of the stream that are made at once
     BETWEEN_SHIFTS = 64         # ends after which sums are looked at
+    ANY_EDGES = 10              # bytes of a part that has less than MOST_PATHS edges, whatever they are
 
 
 cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t first, int32_t read, int32_t lower, int32_t known,
@@ -241,7 +241,6 @@ cdef int add_up(const Automaton* automaton, const double* weights, const uint32_
 
 cdef int learn_short(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, uint32_t key,
                      Short* kept, Arrivals* found) noexcept nogil:
-    """Keep the paths over a short part as find_paths finds them."""
     cdef const double* sums
     cdef double left[SHORT]
     cdef int32_t at[SHORT]
@@ -290,41 +289,6 @@ cdef int learn_short(const Automaton* automaton, const double* weights, const ui
         kept.first |= <uint32_t>total_tokens << (4 * count)
     if count < SHORT_PATHS:
         kept.thresholds[count - 1] = CERTAIN    # the last takes the rest
-    return OK
-
-
-cdef int draw_short(const Automaton* automaton, const double* weights, const uint8_t* text, int32_t size, const uint32_t* ends,
-                    Stream* stream, Arrivals* found, Tokens* out) noexcept nogil:
-    """As sample_part, of a part of at most SHORT bytes; without spans."""
-    cdef Short* kept
-    cdef uint32_t key = <uint32_t>size << 24 | text[0]
-    cdef int32_t path = 0, first, i
-    cdef int32_t* ids
-    cdef int status
-    cdef double uniform
-    if not reserve_ints(&out.ids, out.ids.size + SHORT):
-        return NO_MEMORY
-    if found.shorts == NULL:
-        found.shorts = <Short*>calloc(SHORTS, sizeof(Short))
-        if found.shorts == NULL:
-            return NO_MEMORY
-    for i in range(1, size):
-        key |= <uint32_t>text[i] << (8 * i)
-    kept = &found.shorts[(key * <uint32_t>0x9E3779B1U) >> 20]
-    if kept.key != key:
-        status = learn_short(automaton, weights, ends, size, key, kept, found)
-        if status != OK:
-            return status
-    if kept.thresholds[0] != CERTAIN:
-        uniform = stream_next(stream)
-        path = (uniform >= kept.thresholds[0]) + (uniform >= kept.thresholds[1]) + (uniform >= kept.thresholds[2])
-    first = kept.first >> (4 * path) & 0xF
-    # All places are written; what is not there is overwritten.
-    ids = out.ids.data + out.ids.size
-    for i in range(SHORT):
-        ids[i] = kept.tokens[(first + i) & (SHORT_TOKENS - 1)]
-    out.ids.size += (kept.first >> (4 * path + 4) & 0xF) - first
-    out.after_unknown = False
     return OK
 
 
@@ -434,12 +398,11 @@ cdef int sample_part(const Automaton* automaton, const Weights* weights, const S
     cdef int status
     cdef bint few
     cdef double uniform
-    if size <= SHORT and not out.with_spans:
-        return draw_short(automaton, weights.values, text + begin, size, ends, stream, found, out)
-    for i in range(size):
-        edges += ends[i] & 0xFF
     if not reserve_ints(&scratch.path, 2 * size):
         return NO_MEMORY
+    if size > ANY_EDGES:
+        for i in range(size):
+            edges += ends[i] & 0xFF
     # All positions are on a path, so that each edge that its end could do without is another path.
     few = edges <= <size_t>MOST_EDGES and edges < <size_t>(size + MOST_PATHS)
     status = add_up(automaton, weights.values, ends, size, &paths[0] if few else <int32_t*>NULL, found)

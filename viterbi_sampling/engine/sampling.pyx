@@ -6,9 +6,12 @@ does not depend on what the cache holds.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memmove
 
-from viterbi_sampling.engine.arrivals cimport MOST_BYTES, UNUSUAL, find_cuts, sample_part
+from viterbi_sampling.engine.arrivals cimport (
+    MOST_BYTES, UNUSUAL, draw_short, find_cuts, key_of_short, learn_short, place_of_short, sample_part,
+)
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, Sum, add, reserve_ints
 from viterbi_sampling.engine.choices cimport (
     FFBS, MOST_EDGES, MOST_PATHS, PERFECT, VITERBI_SAMPLING, Algorithm, Weights, add_scores, backward, choose_path,
@@ -21,7 +24,7 @@ from viterbi_sampling.engine.records cimport (
     AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, row_bytes,
     tokens_in_row, uniforms_in,
 )
-from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
+from viterbi_sampling.engine.scratch cimport SHORTS, Arrivals, Cell, Scratch, Short, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next, stream_take
 from viterbi_sampling.engine.sweeps cimport DRAWN, draw_few, forward_sweep
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path, add_tokens
@@ -128,12 +131,19 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
                         int32_t size, Stream* stream, Scratch* scratch, Tokens* out) noexcept nogil:
     """Perfect sampling over text[:size], part by part, of a vocabulary with an automaton."""
     cdef const Automaton* automaton = vocabulary.automaton
-    cdef Ints* ends = &scratch.arrivals.ends
-    cdef Ints* cuts = &scratch.arrivals.cuts
+    cdef Arrivals* arrivals = &scratch.arrivals
+    cdef Ints* ends = &arrivals.ends
+    cdef Ints* cuts = &arrivals.cuts
+    cdef Short* short_one
     cdef uint32_t* found
     cdef uint32_t state = ROOT
-    cdef int32_t read = 0, cut = 0, begin = 0, lower = 0, known, count, end
+    cdef uint32_t key, next_key
+    cdef int32_t read = 0, cut = 0, begin = 0, lower = 0, known, count, end, i
     cdef int status
+    if arrivals.shorts == NULL:
+        arrivals.shorts = <Short*>calloc(SHORTS, sizeof(Short))
+        if arrivals.shorts == NULL:
+            return NO_MEMORY
     while read < size:
         if scratch.cancelled[0]:
             return CANCELLED
@@ -149,10 +159,23 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
         if not find_cuts(automaton, found, cut, read, lower, known, weights.values, cuts):
             return NO_MEMORY
         begin = cut
-        while cuts.size:
-            cuts.size -= 1
-            end = cuts.data[cuts.size]
-            status = sample_part(automaton, weights, spelling, text, begin, end - begin, found + (begin - cut), stream, scratch, out)
+        next_key = key_of_short(text + begin, cuts.data[cuts.size - 1] - begin) if cuts.size else 0
+        for i in range(<int32_t>cuts.size - 1, -1, -1):
+            end = cuts.data[i]
+            key = next_key
+            if i > 0:
+                next_key = key_of_short(text + end, cuts.data[i - 1] - end)
+                prefetch(place_of_short(arrivals, next_key))
+            if key and not out.with_spans:
+                short_one = place_of_short(arrivals, key)
+                status = OK
+                if short_one.key != key:
+                    status = learn_short(automaton, weights.values, found + (begin - cut), end - begin, key, short_one, arrivals)
+                if status == OK and not draw_short(short_one, stream, out):
+                    return NO_MEMORY
+            else:
+                status = sample_part(automaton, weights, spelling, text, begin, end - begin, found + (begin - cut), stream,
+                                     scratch, out)
             if status == UNUSUAL:
                 status = sample_directly(PERFECT, vocabulary, weights, spelling, text, begin, end, stream, scratch, out, NULL)
             if status != OK:
