@@ -41,6 +41,8 @@ MODULES = (
     "engine.sweeps",
     "engine.arrivals",
     "engine.records",
+    "engine.directly",
+    "engine.by_ends",
     "engine.sampling",
     "engine.arrays",
     "engine.pieces",

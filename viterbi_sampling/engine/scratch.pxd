@@ -32,7 +32,7 @@ cdef struct Short:              # a cache line
     double thresholds[SHORT_PATHS - 1]  # of each path but the last, as in find_paths; 2 beyond
     int32_t tokens[SHORT_TOKENS]
 
-cdef struct Arrivals:           # of a part that is gone through from end to end: see arrivals.pyx
+cdef struct Arrivals:           # of a part that is sampled from end to end: see by_ends.pyx
     Ints ends                   # what ends after each byte
     Ints cuts
     Doubles sums                # of each position; see add_up
