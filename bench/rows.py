@@ -141,7 +141,7 @@ def to_lists(model: str, corpus: str, size: int) -> BatchWork:
     lines, tokenizer, peer = lines_of(corpus, size), ours(model), theirs(model)
     return BatchWork(
         lines,
-        lambda threads: tokenizer.encode_batch(lines, num_threads=threads).to_list(),
+        lambda threads: tokenizer.encode_lists(lines, num_threads=threads),
         lambda: peer.encode(lines, num_threads=1),
     )
 

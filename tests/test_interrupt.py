@@ -48,7 +48,11 @@ def test_interrupt(text: str, call: str) -> None:
     """Of 40 MB and more, in one thread or in two."""
     tokenizer, source = TEXTS[text]
     call = CALLS[call].format(threads=2 if text == "one text that is divided" else 1)
-    program = PROGRAM.format(tokenizer=tokenizer, text=source, call=call)
+    interrupt(PROGRAM.format(tokenizer=tokenizer, text=source, call=call))
+
+
+def interrupt(program: str) -> None:
+    """Send the program Ctrl-C while it is in its call."""
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
@@ -57,6 +61,21 @@ def test_interrupt(text: str, call: str) -> None:
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"
         assert time.monotonic() - start < 2
+
+
+OBJECTS = {
+    "lists": "tokenizer.encode_lists([text] * 200_000, num_threads={threads})",
+    "few lists": "tokenizer.encode_lists([text] * 20_000, num_threads={threads})",
+    "texts": "tokenizer.decode_batch([ids] * 200_000, num_threads={threads})",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("call", OBJECTS)
+def test_interrupt_while_objects_are_made(call: str, threads: int) -> None:
+    call = f"ids = tokenizer.encode(text); {OBJECTS[call].format(threads=threads)}"
+    interrupt(PROGRAM.format(tokenizer="Tokenizer.default()", text='"the river was high " * 20', call=call))
 
 
 AFTERWARDS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from typing import Any
 
@@ -57,6 +58,28 @@ def test_the_same_batch_at_any_number_of_threads(bundled: Tokenizer, kind: str) 
         assert same(bundled.sample_batch(texts, num_threads=threads, **sampling), expected)
 
 
+@pytest.mark.parametrize("kind", SIZES)
+def test_lists_are_those_of_the_batch(bundled: Tokenizer, kind: str) -> None:
+    """And the garbage collector knows them."""
+    texts = rows(kind)
+    expected = bundled.encode_batch(texts, add_eos=True).to_list()
+    for threads in (1, 2, 5):
+        lists: Any = bundled.encode_lists(texts, add_eos=True, num_threads=threads)
+        assert lists == expected
+        assert gc.is_tracked(lists)
+        assert all(map(gc.is_tracked, lists))
+    assert bundled.encode_lists([]) == []
+
+
+def test_lists_of_more_text_than_the_calling_thread_takes_part_in(bundled: Tokenizer) -> None:
+    texts = ["the river was still high " * 10_000] * 140
+    expected = bundled.encode_batch(texts[:1]).to_list()[0]
+    for threads in (1, 2):
+        lists = bundled.encode_lists(texts, num_threads=threads)
+        assert len(lists) == len(texts)
+        assert all(row == expected for row in lists)
+
+
 def test_a_row_alone_is_a_row_of_the_batch(bundled: Tokenizer) -> None:
     texts = rows("rising")
     batch = bundled.encode_batch(texts, num_threads=3)
@@ -84,11 +107,15 @@ def test_the_first_bad_row_is_named(threads: int) -> None:
     for _ in range(5):
         with pytest.raises(ValueError, match="row 7000 of texts has no segmentation"):
             tokenizer.encode_batch(texts, num_threads=threads)
+        with pytest.raises(ValueError, match="row 7000 of texts has no segmentation"):
+            tokenizer.encode_lists(texts, num_threads=threads)
     wrong: list[Any] = list(texts)
     wrong[7_000] = "a"
     wrong[15_000] = None
     with pytest.raises(TypeError, match="row 15000 of texts must be str or UTF-8 bytes, not NoneType"):
         tokenizer.encode_batch(wrong[:19_999], num_threads=threads)
+    with pytest.raises(TypeError, match="row 15000 of texts must be str or UTF-8 bytes, not NoneType"):
+        tokenizer.encode_lists(wrong[:19_999], num_threads=threads)
     assert len(tokenizer.encode_batch(["a " * 50] * 20_000, num_threads=threads)) == 20_000
 
 

@@ -107,7 +107,7 @@ def ours(model: ModelFile, settings: Settings) -> Acts:
     tokenizer, threads = model.tokenizer, settings.threads
     return {
         "arrays": Act(lambda lines: tokenizer.encode_batch(lines, num_threads=threads), lambda batch: batch.to_list()),
-        "lists": Act(lambda lines: tokenizer.encode_batch(lines, num_threads=threads).to_list()),
+        "lists": Act(lambda lines: tokenizer.encode_lists(lines, num_threads=threads)),
         "line": Act(each(tokenizer.encode)),
         "offsets": Act(
             lambda lines: tokenizer.encode_batch(lines, with_offsets=True, num_threads=threads),

@@ -1,7 +1,6 @@
 """What the engine filled, for Python: its memory as numpy arrays, without a copy, or its numbers as lists."""
 
 from cpython.buffer cimport PyBuffer_FillInfo
-from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memset
@@ -136,55 +135,29 @@ cdef int check_bounds(const int64_t[::1] offsets, Py_ssize_t size) except -1:
 
 def lists(const int32_t[::1] values, const int64_t[::1] offsets):
     """values[offsets[i]:offsets[i + 1]] as a list of int, for each i. IndexError where offsets fall or lead outside."""
-    cdef Py_ssize_t i
-    cdef const int32_t* data = &values[0] if values.shape[0] else NULL
-    cdef list result = []
-    cdef bint collecting
+    cdef list found = []
     check_bounds(offsets, values.shape[0])
-    share(data, values.shape[0])
+    if offsets.shape[0] > 1:
+        add_lists(found, &values[0] if values.shape[0] else NULL, offsets[0], &offsets[1], offsets.shape[0] - 1)
+    return found
+
+
+cdef int add_lists(list found, const int32_t* values, int64_t begin, const int64_t* ends, Py_ssize_t count) except -1:
+    cdef Py_ssize_t i
+    cdef bint collecting
+    if count == 0:
+        return 0
+    share(values, ends[count - 1])
     # The garbage collector would look at all these lists again and again while they are made. No Python code runs here.
     collecting = PyGC_Disable()
     try:
-        for i in range(offsets.shape[0] - 1):
-            result.append(number_list(shared, data + offsets[i], offsets[i + 1] - offsets[i]))
+        for i in range(count):
+            found.append(number_list(shared, values + begin, ends[i] - begin))
+            begin = ends[i]
     finally:
         if collecting:
             PyGC_Enable()
-    return result
-
-
-def joined(tuple rows, int32_t end):
-    """(values, offsets) of rows that are lists of int from 0 to end - 1: the inverse of `lists`. None where one is not."""
-    cdef Py_ssize_t i, k, total = 0, count = len(rows)
-    cdef int64_t[::1] bounds
-    cdef int32_t[::1] numbers
-    cdef list row
-    cdef object entry
-    cdef long number
-    cdef int overflow
-    offsets = np.zeros(count + 1, np.int64)
-    bounds = offsets
-    for i in range(count):
-        if type(rows[i]) is not list:
-            return None
-        total += len(<list>rows[i])
-        bounds[i + 1] = total
-    values = np.empty(total, np.int32)
-    numbers = values
-    for i in range(count):
-        row = <list>rows[i]
-        # Allocating the array may have run whatever code, so the row is measured again; from here on none runs.
-        if len(row) != bounds[i + 1] - bounds[i]:
-            return None
-        for k in range(len(row)):
-            entry = row[k]
-            if not PyLong_CheckExact(entry):
-                return None
-            number = PyLong_AsLongAndOverflow(entry, &overflow)
-            if overflow or not 0 <= number < end:
-                return None
-            numbers[bounds[i] + k] = <int32_t>number
-    return values, offsets
+    return 0
 
 
 def pairs(const int32_t[:, ::1] values, const int64_t[::1] offsets):

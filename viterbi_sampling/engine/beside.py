@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import _thread
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from types import TracebackType
-from typing import Protocol, TypeVar
-
-T = TypeVar("T")
+from typing import Protocol
 
 
 class Cancelled(Protocol):
@@ -77,52 +75,3 @@ class Beside:
             with self._running[-1]:
                 pass
             self._running.pop()
-
-
-def run_beside(calls: Sequence[Callable[[], object]], task: Cancelled, first_here: bool = False) -> None:
-    """Make each call in a thread of its own.
-
-    `first_here`: the first call is made in this thread, which saves a thread where none has to watch.
-    """
-    with Beside(task) as beside:
-        for call in calls[first_here:]:
-            beside.start(call)
-        if first_here:
-            calls[0]()
-
-
-class _Blocks:
-    """The numbers of blocks of work, for whoever comes next."""
-
-    def __init__(self, count: int) -> None:
-        self._left = list(range(count))[::-1]
-
-    def __iter__(self) -> Iterator[int]:
-        while True:
-            try:
-                yield self._left.pop()
-            except IndexError:
-                return
-
-    def cancel(self) -> None:
-        self._left.clear()
-
-
-def share_out(work: Callable[[int], T], count: int, threads: int) -> list[T]:
-    """[work(0), ..., work(count - 1)], each done by the first thread that is free.
-
-    >>> share_out(lambda block: block * block, 4, threads=2)
-    [0, 1, 4, 9]
-    """
-    blocks = _Blocks(count)
-    found: dict[int, T] = {}
-
-    def take() -> None:
-        for block in blocks:
-            found[block] = work(block)
-
-    with Beside(blocks) as beside:
-        for _ in range(threads - 1):
-            beside.start(take)
-        take()
-    return [found[block] for block in range(count)]

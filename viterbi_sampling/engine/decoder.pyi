@@ -1,6 +1,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from viterbi_sampling.engine.id_rows import IdRows
+
 class Decoder:
     """The surfaces of a vocabulary. Immutable; any number of threads may use it."""
 
@@ -15,5 +17,5 @@ class Decoder:
         strip_all: bool,
         errors: str = ...,
     ) -> None: ...
-    def decode(self, ids: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64]) -> list[str]: ...
+    def decode(self, rows: IdRows, num_threads: int = 1) -> list[str]: ...
     def decode_list(self, ids: list[int]) -> str | None: ...

@@ -5,18 +5,23 @@ pieces vanish, runs of byte pieces become characters (a byte that belongs to non
 """
 
 from cpython.list cimport PyList_GET_ITEM
-from cpython.long cimport PyLong_AsLongAndOverflow, PyLong_CheckExact
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memcpy, memset
 
-from viterbi_sampling.engine.buffer cimport Bytes, reserve_bytes
+from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, Bytes, reserve_bytes
+from viterbi_sampling.engine.characters cimport Texts, add_text
+from viterbi_sampling.engine.id_rows cimport IdRows, count_of, ids_of, not_an_id, small_int
+from viterbi_sampling.engine.results cimport Results
 from viterbi_sampling.engine.utf8 cimport decode
+from viterbi_sampling.engine.workers cimport Worker, do_rows, raise_first
 
 cdef enum:
-    BYTES_AT_ONCE = 1 << 19
-    ROWS_AT_ONCE = 4096
+    NOT_AN_ID = -100        # a status beside those of all rows
+    TOKENS_AT_ONCE = 1 << 12
+    BYTES_A_THREAD = 1 << 18
+    TOKENS_WITH_LOCK = 1 << 12      # fewer are decoded before the interpreter lock would be given away
 
 cdef enum Kind:
     TEXT = 0
@@ -26,13 +31,12 @@ cdef enum Kind:
     SPACE_FIRST = 8         # a flag: the piece begins with U+2581
 
 cdef enum:
-    AT_HAND = 14            # bytes of a surface that lies in its record
-    LONG = 0xFF             # in place of the size of a longer one
+    AT_HAND = 15            # bytes of a surface that lies in its record
+    OTHER = 0xFF            # in place of the size of any other: a longer one, or a piece that is not spelled as it is
 
 cdef struct Surface:        # of a piece: what most tokens need in one place, to be copied in one go
     uint8_t bytes[AT_HAND]
     uint8_t size
-    uint8_t kind
 
 cdef const uint8_t* REPLACEMENT_CHARACTER = b"\xef\xbf\xbd"
 
@@ -69,6 +73,7 @@ cdef class Decoder:
 
     cdef const uint8_t[::1] text        # of all pieces, U+2581 spelled as a space
     cdef const int64_t[::1] offsets
+    cdef int64_t pieces
     cdef const uint8_t[::1] kinds
     cdef const uint8_t[::1] byte_values # of BYTE pieces
     cdef Surface* surfaces
@@ -92,6 +97,7 @@ cdef class Decoder:
         self.strip_first = strip_first
         self.strip_all = strip_all
         self.errors = errors.encode()
+        self.pieces = self.kinds.shape[0]
         cdef Py_ssize_t i, size
         cdef const uint8_t[::1] source = self.text
         self.surfaces = <Surface*>calloc(self.kinds.shape[0] + 1, sizeof(Surface))
@@ -99,109 +105,90 @@ cdef class Decoder:
             raise MemoryError()
         for i in range(self.kinds.shape[0]):
             size = self.offsets[i + 1] - self.offsets[i]
-            self.surfaces[i].kind = self.kinds[i]
-            self.surfaces[i].size = <uint8_t>size if size <= AT_HAND else <uint8_t>LONG
+            self.surfaces[i].size = <uint8_t>size if size <= AT_HAND and self.kinds[i] & 7 == TEXT else <uint8_t>OTHER
             if 0 < size <= AT_HAND:
                 memcpy(self.surfaces[i].bytes, &source[self.offsets[i]], size)
 
     def __dealloc__(self):
         free(self.surfaces)
 
-    def decode(self, const int32_t[::1] ids, const int64_t[::1] bounds):
-        """The texts of rows ids[bounds[i]:bounds[i + 1]], as a list of str. The ids have been checked.
-
-        The interpreter lock is given away once for some thousand bytes of text, so that threads can take turns.
-        """
-        cdef Bytes out, queue
-        cdef Py_ssize_t row = 0, first, count = bounds.shape[0] - 1
-        cdef int64_t begin, end
-        cdef size_t ends[ROWS_AT_ONCE]
-        cdef bint fits = True
-        cdef const char* errors = self.errors
-        cdef list texts = []
-        memset(&out, 0, sizeof(Bytes))
-        memset(&queue, 0, sizeof(Bytes))
-        try:
-            while row < count:
-                first = row
-                out.size = 0
-                with nogil:
-                    while fits and row < count and row - first < ROWS_AT_ONCE and out.size < BYTES_AT_ONCE:
-                        begin = bounds[row]
-                        end = bounds[row + 1]
-                        fits = self.decode_row(&ids[0] + begin if begin < end else NULL, end - begin, &queue, &out)
-                        ends[row - first] = out.size
-                        row += 1
-                if not fits:
-                    raise MemoryError()
-                begin = 0
-                for k in range(row - first):
-                    end = <int64_t>ends[k]
-                    texts.append(PyUnicode_DecodeUTF8(<const char*>out.data + begin, end - begin, errors)
-                                 if begin < end else "")
-                    begin = end
-        finally:
-            free(out.data)
-            free(queue.data)
-        return texts
+    def decode(self, IdRows rows not None, int num_threads=1):
+        """The texts of rows of ids, as a list of str. ValueError where one is no id of the vocabulary."""
+        cdef Results results = Results(rows, 1, False)
+        cdef Texts texts = Texts(self.errors)
+        cdef Decoding worker
+        while rows.ready.load() < rows.count and rows.total < <int64_t>num_threads * BYTES_A_THREAD:
+            rows.more()
+        workers = []
+        for _ in range(max(1, min(<int64_t>num_threads, rows.total // BYTES_A_THREAD))):
+            worker = Decoding()
+            worker.decoder = self
+            worker.rows = rows
+            worker.results = results
+            workers.append(worker)
+        do_rows(workers, results, results, False, texts)
+        raise_first(workers)
+        return texts.all()
 
     def decode_list(self, list ids not None):
         """The text of a list of ids; None where one of them is no int from 0 to the last id of the vocabulary."""
         cdef Bytes out, queue
         cdef Py_ssize_t i, count = len(ids)
-        cdef int64_t pieces = self.offsets.shape[0] - 1
-        cdef long number
-        cdef int overflow
+        cdef long id
         cdef int32_t* numbers = <int32_t*>malloc((count + 1) * sizeof(int32_t))
-        cdef bint fits
+        cdef int status = OK
         memset(&out, 0, sizeof(Bytes))
         memset(&queue, 0, sizeof(Bytes))
         if numbers == NULL:
             raise MemoryError()
         try:
             for i in range(count):      # none of this runs any code of Python, which might change the list
-                if not PyLong_CheckExact(<object>PyList_GET_ITEM(ids, i)):
+                id = small_int(PyList_GET_ITEM(ids, i))
+                if not 0 <= id < self.pieces:
                     return None
-                number = PyLong_AsLongAndOverflow(<object>PyList_GET_ITEM(ids, i), &overflow)
-                if overflow or not 0 <= number < pieces:
-                    return None
-                numbers[i] = <int32_t>number
-            fits = self.decode_row(numbers, count, &queue, &out)
-            if not fits:
+                numbers[i] = <int32_t>id
+            if count < TOKENS_WITH_LOCK:
+                status = self.decode_row(numbers, count, &queue, &out)
+            else:
+                with nogil:
+                    status = self.decode_row(numbers, count, &queue, &out)
+            if status != OK:
                 raise MemoryError()
-            return PyUnicode_DecodeUTF8(<const char*>out.data, out.size, NULL) if out.size else ""
+            return PyUnicode_DecodeUTF8(<const char*>out.data, out.size, <const char*>self.errors) if out.size else ""
         finally:
             free(numbers)
             free(out.data)
             free(queue.data)
 
-    cdef bint decode_row(self, const int32_t* ids, int64_t count, Bytes* queue, Bytes* out) noexcept nogil:
-        cdef int64_t i, begin, end
+    cdef int decode_row(self, const int32_t* ids, int64_t count, Bytes* queue, Bytes* out) noexcept nogil:
+        """The text of ids, in UTF-8 unless pieces are not, in `out`. A Status, or NOT_AN_ID; `queue` is scratch."""
+        cdef int64_t i = 0, begin, end
         cdef int32_t id
         cdef uint8_t kind
-        cdef const Surface* piece
         cdef bint at_start = True, stripped
-        cdef size_t start = out.size
         cdef const uint8_t* surface = self.surface
         cdef size_t surface_size = self.surface_size
-        for i in range(count):
+        out.size = queue.size = 0
+        while i < count:
+            if not at_start and queue.size == 0:
+                end = min(count, i + TOKENS_AT_ONCE)
+                if not reserve_bytes(out, out.size + (end - i) * sizeof(Surface)):
+                    return NO_MEMORY
+                i += self.copy_surfaces(ids + i, end - i, out)
+                if i == end:
+                    continue
             id = ids[i]
-            piece = &self.surfaces[id]
-            if piece.kind & 7 == TEXT and piece.size != LONG and not at_start and queue.size == 0:
-                # All of the record is copied; what is too much is overwritten.
-                if not reserve_bytes(out, out.size + sizeof(Surface)):
-                    return False
-                memcpy(out.data + out.size, piece, sizeof(Surface))
-                out.size += piece.size
-                continue
+            if not 0 <= id < self.pieces:
+                return NOT_AN_ID
+            i += 1
             kind = self.kinds[id] & 7
             if kind == BYTE:
                 if not append(queue, &self.byte_values[id], 1):
-                    return False
+                    return NO_MEMORY
                 continue
             if queue.size and not end_bytes(queue, out):
-                return False
-            at_start = at_start and out.size == start
+                return NO_MEMORY
+            at_start = at_start and out.size == 0
             if kind == CONTROL:
                 continue
             begin = self.offsets[id]
@@ -209,11 +196,53 @@ cdef class Decoder:
             stripped = at_start and self.strip_first and self.kinds[id] & SPACE_FIRST
             if kind == UNKNOWN:
                 if not append(out, surface, surface_size):
-                    return False
+                    return NO_MEMORY
             else:
                 begin += stripped
                 if begin < end and not append(out, &self.text[begin], end - begin):
-                    return False
-            if (stripped and not self.strip_all) or out.size > start:
+                    return NO_MEMORY
+            if (stripped and not self.strip_all) or out.size:
                 at_start = False
-        return end_bytes(queue, out)
+        return OK if end_bytes(queue, out) else NO_MEMORY
+
+    cdef inline int64_t copy_surfaces(self, const int32_t* ids, int64_t count, Bytes* out) noexcept nogil:
+        """Add what is spelled as it is, up to the first id that is not: how many. There is room for all."""
+        cdef const Surface* surfaces = self.surfaces
+        cdef uint64_t pieces = self.pieces
+        cdef const Surface* piece
+        cdef uint8_t* to = out.data + out.size
+        cdef int64_t i = 0
+        while i < count and <uint64_t>ids[i] < pieces:
+            piece = surfaces + ids[i]
+            if piece.size == OTHER:
+                break
+            memcpy(to, piece, sizeof(Surface))      # what is too much is overwritten
+            to += piece.size
+            i += 1
+        out.size = to - out.data
+        return i
+
+
+cdef class Decoding(Worker):
+    """What one thread needs to decode rows of ids."""
+
+    cdef Decoder decoder
+    cdef IdRows rows
+    cdef Bytes text
+    cdef Bytes queue
+
+    def __dealloc__(self):
+        free(self.text.data)
+        free(self.queue.data)
+
+    def raise_for_status(self):
+        """Raise what went wrong, if anything did."""
+        if self.status == NOT_AN_ID:
+            raise not_an_id(self.rows, self.failed_row)
+        Worker.raise_for_status(self)
+
+    cdef int run_row(self, Py_ssize_t row) noexcept nogil:
+        cdef int status = self.decoder.decode_row(ids_of(self.rows, row), count_of(self.rows, row), &self.queue, &self.text)
+        if status == OK and not add_text(&self.made.text, self.text.data, self.text.size):
+            status = NO_MEMORY
+        return status

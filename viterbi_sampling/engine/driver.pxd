@@ -7,26 +7,24 @@ from viterbi_sampling.engine.divisions cimport Divided, Divisions
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.job cimport Job
 from viterbi_sampling.engine.kbest cimport BestPaths
-from viterbi_sampling.engine.results cimport Made, Results
 from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.stream cimport Stream
 from viterbi_sampling.engine.tokens cimport Tokens
+from viterbi_sampling.engine.workers cimport Worker
 from viterbi_sampling.engine.workspace cimport Workspace
 
 cdef class Task:                # the job of one call, and what it points to; alive as long as any of its workers
     cdef Job job
     cdef object owners
 
-cdef class Worker:
+cdef class Segmenter(Worker):
     cdef Encoder encoder
     cdef Rows rows
     cdef Workspace space
     cdef Task task
     cdef Job* job
-    cdef Results results
     cdef int64_t* ends          # receives where the tokens of each path end
     cdef double* log_probs      # receives their log-probabilities, unless it is NULL
-    cdef Made made
     cdef Ints origins
     cdef Stream stream
     cdef const uint64_t* words  # what the stream begins with instead of its own, if there are any
@@ -35,11 +33,7 @@ cdef class Worker:
     cdef bint keep_normalized
     cdef bint with_unknown      # what the normalized text has at unknown tokens is kept
     cdef Tokens spanned         # of a row with unknown tokens
-    cdef int status
-    cdef Py_ssize_t failed_row
     cdef Divisions divisions    # of the rows that several threads have done already
-    cdef int run(self) noexcept nogil
-    cdef int run_text(self, Py_ssize_t row) noexcept nogil
     cdef int take_divided(self, const Divided* divided) noexcept nogil
     cdef int run_draw(self, Py_ssize_t row, Py_ssize_t draw) noexcept nogil
     cdef int keep_unknown(self, Py_ssize_t row, Py_ssize_t draw, size_t first) noexcept nogil

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +27,7 @@ def run(
     num_threads: int = 1,
     unknown: list[bytes] | None = None,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32] | None]: ...
+def id_lists(encoder: Encoder, rows: Rows, **options: Any) -> list[list[int]]: ...
 def segment(
     encoder: Encoder,
     rows: Rows,

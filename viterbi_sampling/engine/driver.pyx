@@ -11,7 +11,6 @@ from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.arrays cimport list_from
-from viterbi_sampling.engine.beside import Beside
 from viterbi_sampling.engine.buffer cimport (
     CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, extend, reserve_bytes, reserve_ints,
 )
@@ -23,8 +22,9 @@ from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_pat
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.normalizer cimport Rules, normalize
 from viterbi_sampling.engine.divisions cimport Divided, Divisions, divide_rows
+from viterbi_sampling.engine.objects cimport IdLists, Objects
 from viterbi_sampling.engine.placing cimport Given, place_spans
-from viterbi_sampling.engine.results cimport Made, Results, Run, made_free
+from viterbi_sampling.engine.results cimport Made, Results
 from viterbi_sampling.engine.rows cimport NULL_TEXT, Rows, raise_for_status
 from viterbi_sampling.engine.sampling cimport sample
 from viterbi_sampling.engine.scratch cimport Scratch
@@ -33,6 +33,7 @@ from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_token
 from viterbi_sampling.engine.utf8 cimport MARK
 from viterbi_sampling.engine.viterbi cimport viterbi
 from viterbi_sampling.engine.words cimport Table
+from viterbi_sampling.engine.workers cimport Worker, do_rows, raise_first
 from viterbi_sampling.engine.workspace cimport Workspace
 
 ALGORITHMS = {"viterbi": VITERBI, "perfect": PERFECT, "ffbs": FFBS, "viterbi_sampling": VITERBI_SAMPLING, "nbest": NBEST}
@@ -73,17 +74,18 @@ cdef tuple key_of(str algorithm, double alpha):
 def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None),
         Py_ssize_t nbest_size=0, uint64_t seed=0, uint64_t first_index=0, indices=None, uint64_t first_draw=0,
         Py_ssize_t draws=1, bint with_spans=False, double[::1] log_probs=None, int32_t prefix_id=-1,
-        int32_t suffix_id=-1, int num_threads=1, list unknown=None):
+        int32_t suffix_id=-1, int num_threads=1, list unknown=None, Objects objects=None):
     """Segment each row `draws` times: (ids, offsets, spans or None), row i·draws + j being draw j of text i.
 
     `spans` are positions in the given text, in characters or in bytes as the row says. `log_probs`, of the size
     of the result, receives the log-probability of each path; a null has no ids, and NaN. To `unknown` is added what
-    the normalized text has at each token with the unknown id, in the order of the tokens, as bytes.
+    the normalized text has at each token with the unknown id, in the order of the tokens, as bytes. With `objects`
+    the result is what becomes of them, and nothing is returned.
     """
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, first_index, indices, first_draw, draws,
                              prefix_id, suffix_id)
     cdef Results results = Results(rows, draws, with_spans)
-    cdef Worker worker
+    cdef Segmenter worker
     cdef tuple key = key_of(algorithm, alpha)
     results.cancelled = &task.job.cancelled
     task.owners += (results, log_probs)
@@ -97,8 +99,9 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
                                 rows.total * draws < BYTES_UNWATCHED)
     workers = []
     for k in range(<int>max(1, min(<int64_t>shares, rows.count))):
-        worker = Worker(encoder, rows, task)
+        worker = Segmenter(encoder, rows, task)
         worker.space = encoder.borrow(key)
+        worker.space.scratch.cancelled = &task.job.cancelled
         worker.results = results
         worker.divisions = divisions
         worker.ends = results.ends
@@ -106,25 +109,25 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
         worker.made.tokens.with_spans = with_spans
         worker.with_unknown = unknown is not None
         workers.append(worker)
-    results.workers = <int>len(workers)
-    worker = workers[0]
-    with Beside(task) as beside:
-        for other in workers[1:]:
-            beside.start(other.work)
-        rows.complete()
-        if rows.total * draws < BYTES_UNWATCHED:
-            worker.work()
-        else:
-            beside.start(worker.work)
+    do_rows(workers, results, task, rows.total * draws >= BYTES_UNWATCHED, objects)
     for worker in workers:
         encoder.give_back(key, worker.space)
-    worker = min(workers, key=Worker.first_failed)
-    worker.raise_for_status()
-    if results.workers == 1:
+    raise_first(workers)
+    if objects is not None:
+        return None
+    if results.alone:
+        worker = workers[0]
         results.made, worker.made = worker.made, results.made
     if unknown is not None:
         give_unknown(encoder, &results.made, unknown)
     return results.arrays()
+
+
+def id_lists(Encoder encoder not None, Rows rows not None, **options):
+    """The ids of each path as a list of int, for these options of `run`. They are made while other threads go on."""
+    cdef IdLists lists = IdLists()
+    run(encoder, rows, objects=lists, **options)
+    return lists.all()
 
 
 def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", double alpha=0.0, weights=(None, None),
@@ -138,7 +141,7 @@ def segment(Encoder encoder not None, Rows rows not None, str algorithm="viterbi
     """
     rows.complete()
     cdef Task task = task_of(algorithm, alpha, weights, nbest_size, seed, index, None, draw, 1, -1, -1)
-    cdef Worker worker = Worker(encoder, rows, task)
+    cdef Segmenter worker = Segmenter(encoder, rows, task)
     cdef int64_t end = 0
     cdef Py_ssize_t k
     cdef const int32_t* span
@@ -185,9 +188,9 @@ cdef int give_unknown(Encoder encoder, const Made* made, list found) except -1:
     """Add to `found` what the normalized text has at the unknown tokens."""
     cdef int32_t begin = 0, end
     cdef size_t k
-    for k in range(made.unknown_ends.size):
-        end = made.unknown_ends.data[k]
-        found.append(encoder.visible(made.unknown.data[begin:end]))
+    for k in range(made.text_ends.size):
+        end = made.text_ends.data[k]
+        found.append(encoder.visible(made.text.data[begin:end]))
         begin = end
     return 0
 
@@ -249,8 +252,8 @@ cdef list ids_of_one(Encoder encoder, Job* job, tuple key, const uint8_t* data, 
     return ids
 
 
-cdef class Worker:
-    """What one thread needs to run over its rows."""
+cdef class Segmenter(Worker):
+    """What one thread needs to segment texts."""
 
     def __cinit__(self, Encoder encoder not None, Rows rows not None, Task task not None):
         self.encoder = encoder
@@ -260,52 +263,18 @@ cdef class Worker:
         self.job = &task.job
 
     def __dealloc__(self):
-        made_free(&self.made)
         free(self.origins.data)
         free(self.spanned.ids.data)
         free(self.spanned.spans.data)
         best_paths_free(&self.paths)
 
-    def work(self):
-        """Do the rows, without the interpreter lock."""
-        with nogil:
-            self.space.scratch.cancelled = &self.job.cancelled
-            self.status = self.run()
-
     def work_first(self):
         """Do the first row alone, without the interpreter lock."""
         with nogil:
             self.space.scratch.cancelled = &self.job.cancelled
-            self.status = self.run_text(0)
+            self.status = self.run_row(0)
 
-    def first_failed(self):
-        """The row that could not be done, or one that there is not."""
-        return self.rows.count if self.status == OK else self.failed_row
-
-    def raise_for_status(self):
-        """Raise what went wrong, if anything did."""
-        raise_for_status(self.status, self.failed_row)
-
-    cdef int run(self) noexcept nogil:
-        cdef Run run
-        cdef Py_ssize_t row
-        cdef int status
-        while self.results.take(&run):
-            self.results.expect(&run, &self.made)
-            status = OK
-            row = run.first
-            while status == OK and row < run.last:
-                status = CANCELLED if self.job.cancelled else self.run_text(row)
-                row += status == OK
-            if status == OK:
-                status = self.results.deliver(&run, &self.made)
-            if status != OK:
-                self.failed_row = row
-                self.results.stop()
-                return status
-        return OK
-
-    cdef int run_text(self, Py_ssize_t row) noexcept nogil:
+    cdef int run_row(self, Py_ssize_t row) noexcept nogil:
         cdef bint with_origins = self.made.tokens.with_spans
         cdef const Divided* divided = self.divisions.find(row)
         cdef size_t before
@@ -421,15 +390,15 @@ cdef class Worker:
             if tokens.ids.data[k] == unknown_id:
                 span = tokens.spans.data + 2 * k
                 size = span[1] - span[0]
-                if self.made.unknown.size + size > MAX_TEXT:
+                if self.made.text.size + size > MAX_TEXT:
                     return TOO_LONG
-                if (not reserve_bytes(&self.made.unknown, self.made.unknown.size + size)
-                        or not reserve_ints(&self.made.unknown_ends, self.made.unknown_ends.size + 1)):
+                if (not reserve_bytes(&self.made.text, self.made.text.size + size)
+                        or not reserve_ints(&self.made.text_ends, self.made.text_ends.size + 1)):
                     return NO_MEMORY
-                memcpy(self.made.unknown.data + self.made.unknown.size, self.space.normalized.data + span[0], size)
-                self.made.unknown.size += size
-                self.made.unknown_ends.data[self.made.unknown_ends.size] = <int32_t>self.made.unknown.size
-                self.made.unknown_ends.size += 1
+                memcpy(self.made.text.data + self.made.text.size, self.space.normalized.data + span[0], size)
+                self.made.text.size += size
+                self.made.text_ends.data[self.made.text_ends.size] = <int32_t>self.made.text.size
+                self.made.text_ends.size += 1
             k += 1
         return OK
 

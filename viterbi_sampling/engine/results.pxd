@@ -19,8 +19,8 @@ cdef struct Run:                # of rows: first, ..., last - 1
 
 cdef struct Made:               # of a run
     Tokens tokens
-    Bytes unknown               # what the normalized text has at its unknown tokens, where that is wanted,
-    Ints unknown_ends           # ... and where each of them ends
+    Bytes text                  # what the normalized text has at its unknown tokens, where that is wanted,
+    Ints text_ends              # ... and where each of them ends; or what the rows decode to
 
 cdef struct Waiting:            # what was made of a run before that of an earlier one
     Run run
@@ -30,16 +30,22 @@ cdef struct Waiting:            # what was made of a run before that of an earli
 cdef class Results:
     cdef Rows rows
     cdef Py_ssize_t draws
-    cdef const int* cancelled
-    cdef int workers            # one alone has all runs: it goes on in the same memory
+    cdef const int* cancelled   # `given_up` where nobody says otherwise
+    cdef int given_up
+    cdef int workers
+    cdef bint collects          # what is made, little by little
+    cdef bint alone             # one worker has all runs, and nothing is collected: it goes on in the same memory
     cdef mutex lock             # of all below
     cdef Py_ssize_t next_row    # the first that is not handed out
     cdef Py_ssize_t handed      # runs
     cdef int64_t handed_bytes
     cdef bint stopped           # nothing more is handed out
-    cdef Made made              # of the first `placed` runs
-    cdef int64_t cost           # of the rows that are done: bytes of text, and some for each row
+    cdef Made made              # of the first `placed` runs, without the rows that are collected
+    cdef int64_t cost           # of the rows that are placed: bytes of text, and some for each row
+    cdef int64_t collected_cost
     cdef Py_ssize_t placed
+    cdef Py_ssize_t placed_rows
+    cdef Py_ssize_t collected   # rows
     cdef Waiting** waiting      # by the number of the run; NULL: not made yet, or placed
     cdef size_t waiting_count
     cdef size_t waiting_capacity
@@ -47,16 +53,25 @@ cdef class Results:
     cdef readonly object offsets        # int64[rows · draws + 1]: where the tokens of each path begin
     cdef int64_t* ends          # those of the paths, in `offsets`. Of a run they are counted from its first token first
 
-    # The next run; False if there is none. Waits for rows that are not gathered yet.
-    cdef bint take(self, Run* run) noexcept nogil
+    # The next run; False if there is none, or if who `collects`, too, has enough to do. Waits for rows that are not
+    # gathered yet.
+    cdef bint take(self, Run* run, bint collects) noexcept nogil
     # Put what was made of a run in its place, as soon as all before it are; `made` is empty then.
     cdef int deliver(self, const Run* run, Made* made) noexcept nogil
+    # What was made of the rows that are placed and not collected yet, in exchange for `made`, which is empty: how many rows
+    # these are, whose paths end at `ends`. Waits for some, or if `patient` for many, unless all are collected or a row has
+    # failed; `patient` not for long, so that the caller can look at signals.
+    cdef Py_ssize_t collect(self, Made* made, int64_t** ends, bint patient) noexcept nogil
+    # Whether there is, or will be, anything to be collected.
+    cdef bint goes_on(self) noexcept nogil
     # Hand out nothing more: a row has failed.
     cdef void stop(self) noexcept nogil
+    cdef bint many_wait(self) noexcept nogil
     cdef bint put(self, const Run* run, Made* made) noexcept nogil
     cdef bint keep(self, const Run* run, Made* made) noexcept nogil
     # Room for the tokens of a run that is one long text, which are then not moved as they become more; if there is memory.
     cdef void expect(self, const Run* run, Made* made) noexcept nogil
     cdef bint make_room(self, Tokens* tokens, size_t made, size_t more) noexcept nogil
 
+cdef void made_empty(Made* made) noexcept nogil
 cdef void made_free(Made* made) noexcept nogil

@@ -2,6 +2,9 @@
 
 A run is so short that its tokens are still in the nearest cache when they are copied to their place, and that no
 worker has to wait long for the last ones. One worker needs no copy: it goes on in the same memory.
+
+Python objects are made of rows by the calling thread alone, which has the interpreter lock. It collects the rows that are
+in their place, many at once but no more than a cache holds, while the others go on.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
@@ -20,11 +23,21 @@ from viterbi_sampling.engine.tokens cimport Tokens
 cdef extern from "<thread>" namespace "std::this_thread" nogil:
     void give_way "std::this_thread::yield"() noexcept
 
+cdef extern from * nogil:
+    """
+    #include <chrono>
+    #include <thread>
+    static void viterbi_sampling_doze() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+    """
+    void doze "viterbi_sampling_doze"() noexcept
+
 cdef enum:
     RUN_BYTES = 1 << 15         # of text, with all draws
     LAST_BYTES = 1 << 11        # of the last runs, which get shorter and shorter
     ROW_BYTES = 16              # what a row costs besides its text, as bytes of text
     LONG_ROW = 1 << 20
+    COLLECTED_BYTES = 1 << 18   # of text, with all draws: for less the interpreter lock is not taken
+    MOST_DOZES = 50
 
 cdef double MOST_EXPECTED = 1e12
 
@@ -37,6 +50,8 @@ cdef class Results:
         self.rows = rows
         self.draws = draws
         self.workers = 1
+        self.alone = True
+        self.cancelled = &self.given_up
         self.made.tokens.with_spans = with_spans
         self.offsets = np.empty(rows.count * draws + 1, np.int64)
         view = self.offsets
@@ -58,6 +73,10 @@ cdef class Results:
             made_free(&kept.made)
             free(kept)
 
+    def cancel(self):
+        """Stop the workers at their next row."""
+        self.given_up = 1
+
     def arrays(self):
         """(ids, offsets, spans or None), once all workers have ended."""
         cdef Tokens* tokens = &self.made.tokens
@@ -67,20 +86,23 @@ cdef class Results:
             spans = array_from(&tokens.spans).reshape(-1, 2)
         return ids, self.offsets, spans
 
-    cdef bint take(self, Run* run) noexcept nogil:
+    cdef bint take(self, Run* run, bint collects) noexcept nogil:
         cdef Py_ssize_t ready
-        cdef int64_t most = RUN_BYTES, cost = 0
-        cdef bint found = False
+        # One worker alone would only move what it makes.
+        cdef int64_t most = COLLECTED_BYTES if self.collects and self.workers == 1 else RUN_BYTES
+        cdef int64_t cost = 0
+        cdef bint found = False, ended
         while not self.cancelled[0]:
             ready = self.rows.ready.load()
             self.lock.lock()
-            if self.stopped or self.next_row < ready or ready == self.rows.count:
+            ended = self.stopped or (collects and self.many_wait())
+            if ended or self.next_row < ready or ready == self.rows.count:
                 break
             self.lock.unlock()
             give_way()
         else:
             return False
-        if not self.stopped and self.next_row < ready:
+        if not ended and self.next_row < ready:
             found = True
             run.number = self.handed
             self.handed += 1
@@ -101,7 +123,7 @@ cdef class Results:
         cdef Waiting* kept
         cdef size_t more
         cdef bint done
-        if self.workers == 1:
+        if self.alone:
             self.cost += cost_of(run.bytes, run.last - run.first)
             # Room for the next runs, too, if they are as those before; the worker grows it where they are not.
             more = 2 * made.tokens.ids.size // <size_t>(run.number + 1)
@@ -120,6 +142,39 @@ cdef class Results:
         self.lock.unlock()
         return OK if done else NO_MEMORY
 
+    cdef bint many_wait(self) noexcept nogil:
+        """Whether so many rows wait to be collected that it pays."""
+        return (self.cost - self.collected_cost) * self.draws >= COLLECTED_BYTES
+
+    cdef bint goes_on(self) noexcept nogil:
+        cdef bint stopped
+        self.lock.lock()
+        stopped = self.stopped
+        self.lock.unlock()
+        return not stopped and self.collected < self.rows.count
+
+    cdef Py_ssize_t collect(self, Made* made, int64_t** ends, bint patient) noexcept nogil:
+        cdef Py_ssize_t count
+        cdef int dozes = 0
+        while True:
+            self.lock.lock()
+            if (self.stopped or self.placed_rows == self.rows.count or self.many_wait() or dozes == MOST_DOZES
+                    or (not patient and self.collected < self.placed_rows)):
+                break
+            self.lock.unlock()
+            if patient:
+                doze()
+                dozes += 1
+            else:
+                give_way()
+        exchange(&self.made, made)
+        count = self.placed_rows - self.collected
+        ends[0] = self.ends + self.collected * self.draws
+        self.collected = self.placed_rows
+        self.collected_cost = self.cost
+        self.lock.unlock()
+        return count * self.draws
+
     cdef void stop(self) noexcept nogil:
         self.lock.lock()
         self.stopped = True
@@ -129,31 +184,35 @@ cdef class Results:
         """Add what was made of the next run, and empty it. False without memory."""
         cdef Made* all = &self.made
         cdef size_t base = all.tokens.ids.size
-        cdef size_t text = all.unknown.size
+        cdef size_t text = all.text.size
         cdef size_t i
         self.cost += cost_of(run.bytes, run.last - run.first)
+        self.placed += 1
+        self.placed_rows = run.last
+        if self.collects and base + text == 0:
+            exchange(all, made)
+            return True
         if (not self.make_room(&all.tokens, base + made.tokens.ids.size, 0)
                 or not extend(&all.tokens.ids, &made.tokens.ids, 0, made.tokens.ids.size)
                 or not extend(&all.tokens.spans, &made.tokens.spans, 0, made.tokens.spans.size)
-                or not reserve_bytes(&all.unknown, text + made.unknown.size)
-                or not reserve_ints(&all.unknown_ends, all.unknown_ends.size + made.unknown_ends.size)):
+                or not reserve_bytes(&all.text, text + made.text.size)
+                or not reserve_ints(&all.text_ends, all.text_ends.size + made.text_ends.size)):
             return False
-        for i in range(run.first * self.draws, run.last * self.draws):
-            self.ends[i] += base
-        if made.unknown.size:
-            memcpy(all.unknown.data + text, made.unknown.data, made.unknown.size)
-            all.unknown.size += made.unknown.size
-        for i in range(made.unknown_ends.size):
-            all.unknown_ends.data[all.unknown_ends.size] = made.unknown_ends.data[i] + <int32_t>text
-            all.unknown_ends.size += 1
-        self.placed += 1
-        made.tokens.ids.size = made.tokens.spans.size = made.unknown.size = made.unknown_ends.size = 0
+        if base:
+            for i in range(run.first * self.draws, run.last * self.draws):
+                self.ends[i] += base
+        if made.text.size:
+            memcpy(all.text.data + text, made.text.data, made.text.size)
+            all.text.size += made.text.size
+        for i in range(made.text_ends.size):
+            all.text_ends.data[all.text_ends.size] = made.text_ends.data[i] + <int32_t>text
+            all.text_ends.size += 1
+        made_empty(made)
         return True
 
     cdef bint keep(self, const Run* run, Made* made) noexcept nogil:
         """Keep what was made until its turn comes, and give other memory for it. False without memory."""
         cdef Waiting* kept = self.free
-        cdef Made other
         if <size_t>run.number >= self.waiting_count:
             if not reserve(&self.waiting, &self.waiting_capacity, run.number + 1, sizeof(Waiting*)):
                 return False
@@ -167,9 +226,7 @@ cdef class Results:
             if kept == NULL:
                 return False
             kept.made.tokens.with_spans = made.tokens.with_spans
-        other = kept.made
-        kept.made = made[0]
-        made[0] = other
+        exchange(&kept.made, made)
         kept.run = run[0]
         self.waiting[run.number] = kept
         return True
@@ -186,7 +243,7 @@ cdef class Results:
         if wanted <= tokens.ids.capacity and (not tokens.with_spans or 2 * wanted <= tokens.spans.capacity):
             return True
         # How much text there is, is known once all rows are gathered, and may not be read before.
-        if self.cost and self.rows.ready.load() == self.rows.count:
+        if self.cost and not self.collects and self.rows.ready.load() == self.rows.count:
             expected = 1.06 * made * (<double>cost_of(self.rows.total, self.rows.count) / self.cost)
             # What was expected in error may be more than there is.
             if wanted < expected < MOST_EXPECTED and reserve_tokens(tokens, <size_t>expected):
@@ -205,9 +262,19 @@ cdef bint reserve_tokens(Tokens* tokens, size_t count) noexcept nogil:
                  or reserve_exactly(&tokens.spans.data, &tokens.spans.capacity, 2 * count, sizeof(int32_t))))
 
 
+cdef inline void exchange(Made* a, Made* b) noexcept nogil:
+    cdef Made other = a[0]
+    a[0] = b[0]
+    b[0] = other
+
+
+cdef void made_empty(Made* made) noexcept nogil:
+    made.tokens.ids.size = made.tokens.spans.size = made.text.size = made.text_ends.size = 0
+
+
 cdef void made_free(Made* made) noexcept nogil:
     free(made.tokens.ids.data)
     free(made.tokens.spans.data)
-    free(made.unknown.data)
-    free(made.unknown_ends.data)
+    free(made.text.data)
+    free(made.text_ends.data)
     memset(made, 0, sizeof(Made))

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from viterbi_sampling.engine.id_rows import IdRows
 from viterbi_sampling.errors import ModelError
 from viterbi_sampling.model import Model
 from viterbi_sampling.steps.aligned import matches
@@ -102,12 +102,19 @@ class PipelineDecoder:
                 matches(step, "a")
         self.row = self._quick() or self._step_by_step
 
-    def decode(self, ids: npt.NDArray[np.int32], bounds: npt.NDArray[np.int64]) -> list[str]:
-        """The texts of rows ids[bounds[i]:bounds[i + 1]]; the ids have been checked."""
+    def decode(self, rows: IdRows, num_threads: int = 1) -> list[str]:
+        """The texts of rows of ids, in one thread: others would wait for it. ValueError where one is no id."""
+        ids, bounds = rows.arrays()
         kept = ~self.skipped[ids]
         before = np.concatenate([[0], np.cumsum(kept)])[bounds].tolist()
         left = ids[kept].tolist()
         return [self.row(left[begin:end]) for begin, end in pairwise(before)]
+
+    def decode_list(self, ids: list[int]) -> str | None:
+        """The text of a list of ids; None where one of them is no int from 0 to the last id of the vocabulary."""
+        if not all(type(id) is int and 0 <= id < len(self.tokens) for id in ids):
+            return None
+        return self.row([id for id in ids if not self.skipped[id]])
 
     def _step_by_step(self, ids: list[int]) -> str:
         tokens = [self.tokens[id] for id in ids]

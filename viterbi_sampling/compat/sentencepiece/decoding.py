@@ -13,7 +13,7 @@ from viterbi_sampling.compat.sentencepiece.protos import SentencePiece
 from viterbi_sampling.compat.sentencepiece.results import mapping_of, of_message, of_serialized
 from viterbi_sampling.compat.sentencepiece.state import State
 from viterbi_sampling.compat.sentencepiece.surfaces import decoded_message
-from viterbi_sampling.engine.arrays import joined
+from viterbi_sampling.engine.id_rows import rows_of_lists
 
 Piece = str | bytes
 
@@ -67,9 +67,8 @@ class Decoding(State):
         as_bytes = return_bytes is not None and bool(return_bytes)
         batch = input.ndim > 1 if hasattr(input, "ndim") else len(input) > 0 and is_sequence(input[0])
         if not batch:
-            return self._decode_rows([input], kind, as_bytes)[0]
-        threads_of(num_threads, thread_pool)
-        return self._decode_rows(list(input), kind, as_bytes)
+            return self._decode_rows([input], kind, as_bytes, 1)[0]
+        return self._decode_rows(list(input), kind, as_bytes, threads_of(num_threads, thread_pool))
 
     def _decode_plain(self, ids: list[int]) -> str | None:
         """The text of a list of ids, the short way: None where anything but that is asked for."""
@@ -78,7 +77,7 @@ class Decoding(State):
             return None
         return unigram.decoder.decode_list(ids) if unigram.tokenizer._decoding[1] is None else None
 
-    def _decode_rows(self, rows: list[Any], kind: ReturnType, as_bytes: bool) -> list[Any]:
+    def _decode_rows(self, rows: list[Any], kind: ReturnType, as_bytes: bool, threads: int) -> list[Any]:
         """The results of rows of ids, or of rows of pieces: what the first one that is not empty holds."""
         first = next((row for row in rows if is_sequence(row) and len(row)), None)
         if first is not None and not hasattr(first, "dtype") and isinstance(first[0], str | bytes):
@@ -88,14 +87,14 @@ class Decoding(State):
             raise IndexError("no model is loaded, so there are no ids")
         unigram = self._unigram()
         size = len(unigram.strings)
-        flat = joined(tuple(ids), size)
-        if flat is None:
-            ids = [[checked_id(id, size) for id in row] for row in ids]
-            flat = joined(tuple(ids), size)
-            assert flat is not None
         if kind not in (str, bytes) or self._decode_options:
-            return self._decode_pieces([[unigram.spelled(id) for id in row] for row in ids], kind, as_bytes, False)
-        texts = unigram.tokenizer._texts(*flat)
+            spelled = [[unigram.spelled(checked_id(id, size)) for id in row] for row in ids]
+            return self._decode_pieces(spelled, kind, as_bytes, False)
+
+        def checked(row: list[Any]) -> npt.NDArray[np.int32]:
+            return np.array([checked_id(id, size) for id in row], np.int32)
+
+        texts = unigram.tokenizer._texts(rows_of_lists(tuple(ids), size, checked), threads)
         return [text.encode("utf-8") for text in texts] if kind is bytes else texts
 
     def _decode_pieces(self, rows: list[list[bytes]], kind: ReturnType, as_bytes: bool, in_bytes: bool) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from viterbi_sampling.compat.sentencepiece.randomness import ROWS
 from viterbi_sampling.engine.alternatives import nbest
 from viterbi_sampling.engine.arrays import lists, pairs
 from viterbi_sampling.engine.decoder import Decoder
-from viterbi_sampling.engine.driver import ALGORITHMS, run
+from viterbi_sampling.engine.driver import ALGORITHMS, id_lists, run
 from viterbi_sampling.engine.pieces import PieceStrings
 from viterbi_sampling.model import Model, PieceType
 from viterbi_sampling.segmentations import different_paths
@@ -121,14 +121,21 @@ class Unigram:
     # -- rows of texts -----------------------------------------------------------------------------
 
     def _run(
-        self, texts: Sequence[str | bytes], law: Law, threads: int, row: Row | None = None, **options: Any
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], npt.NDArray[np.int32] | None]:
+        self,
+        texts: Sequence[str | bytes],
+        law: Law,
+        threads: int,
+        row: Row | None = None,
+        call: Callable[..., Any] = run,
+        **options: Any,
+    ) -> Any:
+        """What `call`, one of the batch driver, gives for the texts."""
         given = rows_of(tuple(texts))
         if row is None:
             row = ROWS.take(given.count) if law else (0, 0)
         seed, first = row
         try:
-            return run(self.encoder, given, **law, seed=seed, first_index=first, num_threads=threads, **options)
+            return call(self.encoder, given, **law, seed=seed, first_index=first, num_threads=threads, **options)
         except UnicodeEncodeError as error:  # the rows are gathered while the first are at work
             raise TypeError(f"input holds a str with a lone surrogate, which has no UTF-8: {error}") from None
 
@@ -143,7 +150,8 @@ class Unigram:
         self, texts: Sequence[str | bytes], law: Law, threads: int, prefix_id: int, suffix_id: int
     ) -> list[list[int]]:
         """The ids of each text."""
-        return lists(*self.arrays(texts, law, threads, prefix_id, suffix_id))
+        rows: list[list[int]] = self._run(texts, law, threads, call=id_lists, prefix_id=prefix_id, suffix_id=suffix_id)
+        return rows
 
     def piece_rows(
         self,
@@ -157,8 +165,7 @@ class Unigram:
     ) -> list[list[str]] | list[list[bytes]]:
         """The pieces of each text."""
         unknown: list[bytes] = []
-        ends = {"prefix_id": prefix_id, "suffix_id": suffix_id}
-        ids, offsets, _ = self._run(texts, law, threads, row, unknown=unknown, **ends)
+        ids, offsets, _ = self._run(texts, law, threads, row, unknown=unknown, prefix_id=prefix_id, suffix_id=suffix_id)
         return self.strings.rows(ids, offsets, unknown, as_bytes)
 
     def mappings(self, texts: Sequence[str | bytes], law: Law, threads: int, as_bytes: bool) -> list[dict[str, Any]]:

@@ -1,0 +1,103 @@
+"""The threads of a batch: workers take runs of rows without the interpreter lock, until there are none.
+
+Python objects need the lock, so one thread makes them: the calling one, while the others go on. It does rows itself while
+few are waiting for it, so that all threads are busy as long as making the objects takes less than their share of the time.
+"""
+
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from viterbi_sampling.engine.beside import Beside
+from viterbi_sampling.engine.buffer cimport CANCELLED, OK
+from viterbi_sampling.engine.objects cimport Objects
+from viterbi_sampling.engine.results cimport Made, Results, Run, made_empty, made_free
+from viterbi_sampling.engine.rows cimport raise_for_status
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+
+cdef class Worker:
+    """What one thread needs to do rows."""
+
+    def __dealloc__(self):
+        made_free(&self.made)
+
+    def work(self):
+        """Do rows until there are none, without the interpreter lock."""
+        with nogil:
+            self.status = self.run(False)
+
+    def first_failed(self):
+        """The row that could not be done, or one that there is not."""
+        return self.results.rows.count if self.status == OK else self.failed_row
+
+    def raise_for_status(self):
+        """Raise what went wrong, if anything did."""
+        raise_for_status(self.status, self.failed_row)
+
+    cdef int run(self, bint collects) noexcept nogil:
+        cdef Run run
+        cdef Py_ssize_t row
+        cdef int status
+        while self.results.take(&run, collects):
+            self.results.expect(&run, &self.made)
+            status = OK
+            row = run.first
+            while status == OK and row < run.last:
+                status = CANCELLED if self.results.cancelled[0] else self.run_row(row)
+                row += status == OK
+            if status == OK:
+                status = self.results.deliver(&run, &self.made)
+            if status != OK:
+                self.failed_row = row
+                self.results.stop()
+                return status
+        return OK
+
+    cdef int run_row(self, Py_ssize_t row) noexcept nogil:
+        return OK
+
+
+cdef int do_rows(list workers, Results results, object task, bint watched, Objects objects) except -1:
+    cdef Worker worker = workers[0]
+    results.workers = <int>len(workers)
+    results.collects = objects is not None
+    results.alone = len(workers) == 1 and not results.collects
+    with Beside(task) as beside:
+        for other in workers[1:]:
+            beside.start(other.work)
+        results.rows.complete()
+        if watched:
+            beside.start(worker.work)
+        if results.collects:
+            make_objects(objects, results, None if watched else worker)
+        elif not watched:
+            worker.work()
+    return 0
+
+
+cdef int raise_first(list workers) except -1:
+    (<Worker>min(workers, key=Worker.first_failed)).raise_for_status()
+    return 0
+
+
+cdef int make_objects(Objects objects, Results results, Worker worker) except -1:
+    """Make the objects of all rows, or of those before one that fails, and do rows meanwhile with the worker, if any."""
+    cdef Made made
+    cdef int64_t* ends
+    cdef Py_ssize_t count
+    memset(&made, 0, sizeof(Made))
+    made.tokens.with_spans = results.made.tokens.with_spans
+    try:
+        while results.goes_on():
+            with nogil:
+                if worker is not None:
+                    worker.status = worker.run(True)
+                count = results.collect(&made, &ends, worker is None)
+            PyErr_CheckSignals()
+            objects.add(&made, ends, count)
+            made_empty(&made)
+    finally:
+        made_free(&made)
+    return 0
