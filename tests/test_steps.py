@@ -353,6 +353,34 @@ def test_compiled_steps_do_what_plain_python_does(seed: int) -> None:
         assert tokenizer._encoder.normalize(text.encode("utf-8")) == bytes(preparation.prepare(text).text), text
 
 
+RUNS = ["\u65e5" * 70, "\u304b\u4e00" * 35, "ab" * 40, "\u0436" * 70, "\U0001f600" * 40]
+WORDS = {
+    "type": "Sequence",
+    "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "\u2581"}],
+}
+
+
+@pytest.mark.parametrize("number", range(-1, 8))
+def test_all_that_can_stand_in_long_runs(number: int) -> None:
+    """What a step leaves as it is, it passes over in blocks."""
+    draw = random.Random(number)
+    steps = normalizers()[number] if number >= 0 else None
+    found = [run[:at] + odd + run[at:] for run in RUNS for odd in LETTERS for at in draw.choices(range(len(run)), k=8)]
+    check(small(normalizer=steps, pre_tokenizer=WORDS), found)
+
+
+def test_invalid_bytes_in_long_runs() -> None:
+    """Each becomes U+FFFD."""
+    encoder = Tokenizer.from_bytes(small(pre_tokenizer=WORDS).encode())._encoder
+    run = ("\u6b66\u304b" * 40).encode()
+    for byte in (0x20, 0x80, 0xC2, 0xE0, 0xED, 0xF0, 0xFF):
+        for at in range(len(run)):
+            data = run[:at] + bytes([byte]) + run[at + 1 :]
+            escaped = data.decode("utf-8", "surrogateescape")
+            text = "".join("\ufffd" if "\udc80" <= c <= "\udcff" else c for c in escaped)
+            assert encoder.normalize(data) == encoder.normalize(text.encode("utf-8")), (byte, at)
+
+
 CODES = [code for code in range(1, 0x110000) if not 0xD800 <= code < 0xE000]
 
 

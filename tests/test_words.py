@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import string
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -174,16 +175,19 @@ def test_double_precision_with_many_ties(
             assert tokenizer.encode(text) == ref.spell(path, text, len(pieces), len(pieces))
 
 
+def cuts_of(pieces: Iterable[str]) -> Cuts:
+    blob = [piece.encode() for piece in pieces]
+    offsets = np.cumsum([0, *map(len, blob)]).astype(np.int64)
+    return Cuts(np.frombuffer(b"".join(blob), np.uint8), offsets, np.arange(len(blob), dtype=np.int32))
+
+
 @given(
     st.dictionaries(st.text("abcé川 ", min_size=1, max_size=5), st.just(0.0), min_size=1),
     st.text("abcdé川水 ", max_size=30),
 )
 def test_no_edge_passes_over_a_cut(pieces: dict[str, float], text: str) -> None:
     """Words are found by what the pieces hold; every edge of the lattice lies inside one."""
-    blob = [piece.encode() for piece in pieces]
-    offsets = np.cumsum([0, *map(len, blob)]).astype(np.int64)
-    cuts = Cuts(np.frombuffer(b"".join(blob), np.uint8), offsets, np.arange(len(blob), dtype=np.int32))
-    bounds = cuts.split(text.encode())
+    bounds = cuts_of(pieces).split(text.encode())
     positions = {len(text[:i].encode()): i for i in range(len(text) + 1)}
     in_characters = {positions[bound] for bound in bounds}
     edges = ref.lattice(text, dict.fromkeys(pieces, (0, 0.0)), (1, 0.0))

@@ -103,7 +103,7 @@ cdef int32_t border_within(const Grounds* grounds, const uint8_t* window, int32_
     cdef int32_t at = 0, last = 0, since = 0, cut = 0, length
     cdef int found, k
     while cut < size:
-        found = word_ends(grounds.cuts, window, size, cut, WANTED, ends)
+        found = word_ends[int](grounds.cuts, 0, window, size, cut, WANTED, ends)
         for k in range(found):
             cut = ends[k]
             if cut + 2 * FEWEST > size:

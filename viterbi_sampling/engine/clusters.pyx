@@ -10,9 +10,9 @@ from libc.string cimport memcpy
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK
 from viterbi_sampling.engine.charsmap cimport unit_has_leaf, unit_label, unit_offset
 from viterbi_sampling.engine.rewriting cimport (
-    Text, View, Writer, code_at, copy_unchanged, drop_with_last, encode, write, writer_start, writer_view,
+    Text, View, Writer, copy_unchanged, drop_with_last, encode, write, writer_start, writer_view,
 )
-from viterbi_sampling.engine.utf8 cimport char_length
+from viterbi_sampling.engine.utf8 cimport char_length, code_at, in_set, is_trail, pass_others
 
 cdef enum Class:                # those of steps/characters.py
     OTHER = 0
@@ -123,28 +123,30 @@ cdef bint put(Writer* w, const uint8_t* old, size_t old_size, const uint8_t* new
 cdef size_t plain_until(const MapStep* step, const uint8_t* text, size_t size, size_t at) noexcept nogil:
     """The end of what no rule touches from `at` on, a place between two clusters."""
     cdef uint64_t bytes
-    cdef int length, following
-    cdef uint8_t flags
-    if at == size:
-        return at
-    while True:
-        # Printable ASCII, eight bytes at a time; the byte after them must be ASCII, too.
-        while step.printable and at + 8 < size:
+    cdef size_t begin = at
+    cdef uint32_t code
+    cdef int length
+    while at < size:
+        # Printable ASCII, eight bytes at a time.
+        while step.printable and at + 8 <= size:
             memcpy(&bytes, text + at, 8)
-            if ((bytes | (bytes - <uint64_t>0x2020202020202020U) | (bytes + <uint64_t>0x0101010101010101U) | text[at + 8])
+            if ((bytes | (bytes - <uint64_t>0x2020202020202020U) | (bytes + <uint64_t>0x0101010101010101U))
                     & <uint64_t>0x8080808080808080U):
                 break
             at += 8
-        flags = step.flags[code_at(text + at, &length)]
-        if flags:
+        at = pass_others(step.touched, text, size, at)
+        if at == size:
+            break
+        code = code_at(text + at, &length)
+        if in_set(step.touched, code):
+            # It may join the cluster of the character before it, which a control character does not.
+            if at > begin and step.classes[code] > CONTROL:
+                at -= 1
+                while is_trail(text[at]):
+                    at -= 1
             return at
-        if at + length < size and step.flags[code_at(text + at + length, &following)] & CLUSTER:
-            # A control character is a class of its own, but joins nothing.
-            if step.classes[code_at(text + at + length, &following)] > CONTROL:
-                return at
         at += length
-        if at >= size:
-            return size
+    return size
 
 
 cdef int apply_map(const MapStep* step, View* view, Text* target, int32_t shift) noexcept nogil:
@@ -183,7 +185,7 @@ cdef int apply_map(const MapStep* step, View* view, Text* target, int32_t shift)
     return OK
 
 
-cdef void mark_ruled(const uint32_t* units, uint8_t* flags) noexcept nogil:
+cdef void mark_ruled(const uint32_t* units, uint64_t* set) noexcept nogil:
     cdef MapStep step
     cdef uint32_t code
     cdef uint8_t encoded[4]
@@ -192,4 +194,4 @@ cdef void mark_ruled(const uint32_t* units, uint8_t* flags) noexcept nogil:
     step.replacements = &nothing
     for code in range(1, 0x110000):
         if not 0xD800 <= code < 0xE000 and rule_of(&step, encoded, encode(code, encoded)) != NULL:
-            flags[code] |= RULED
+            set[code >> 6] |= <uint64_t>1 << (code & 63)

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 
-from viterbi_sampling.engine.utf8 cimport MARK, char_length
+from viterbi_sampling.engine.utf8 cimport MARK, char_length, code_at, in_set
 
 cdef enum:
     ROW_WORDS = 4               # both rows of a character are a cache line
@@ -134,29 +134,63 @@ cdef inline int fragment(const CutTable* table, const uint8_t* text, int32_t at)
     return False
 
 
+cdef inline bint is_foreign(const uint64_t* held, const uint8_t* text) noexcept nogil:
+    """Whether a character is a foreign one: no piece holds it."""
+    cdef int length
+    return 0xC0 <= text[0] < MARK and not in_set(held, code_at(text, &length))
+
+
+# Where the run of foreign characters of one length in bytes ends that may begin at `at`. Not inline: it would take
+# registers from the loop below, which seldom needs it.
+cdef int32_t run_end(const uint64_t* held, const uint8_t* text, int32_t size, int32_t at) noexcept nogil
+
+
 cdef enum:
     BLOCK_BYTES = 64            # of ASCII that are looked at at once; so many can be read after a text
 
 
-cdef inline int word_ends(const CutTable* table, const uint8_t* text, int32_t size, int32_t start, int32_t wanted,
+ctypedef const uint64_t* Set
+
+ctypedef fused Held:            # the set of the characters that pieces hold; or none, which makes a function of its own: the
+    Set                         # other one would cost texts that have no foreign characters a tenth of their time
+    int
+
+
+cdef inline int word_ends(const CutTable* table, Held held, const uint8_t* text, int32_t size, int32_t start, int32_t wanted,
                           int32_t* ends) noexcept nogil:
     """Where the next words end, at least `wanted` of them if there are: the cuts after `start` < size, or the end.
 
     `ends` has room for `wanted` + BLOCK_BYTES + 1: a store is done whether there is a cut or not, and only counted if
-    there is. A cut between two ASCII letters, or before one after a space, is passed over; it is rare. BLOCK_BYTES more
-    bytes can be read after the text.
+    there is. A cut between two ASCII letters, or before one after a space, is passed over; it is rare. With a set those
+    inside a run of foreign characters are passed over, too. BLOCK_BYTES more bytes can be read after the text.
     """
-    cdef int32_t at = start
+    cdef int32_t at = start, end = start
     cdef int found = 0, length = char_length(text[at]), i, joined
     cdef uint8_t first = text[at], second
     cdef uint64_t hash = hashed(leading(text + at, length)), next_hash
     cdef const uint64_t* row = row_of(table, first, hash)
     cdef const uint64_t* next_row
     cdef uint64_t letters, spaces, high, inside, others
+    if Held is Set:
+        end = run_end(held, text, size, at)
     at += length
+    if end > start:
+        # As a mark, which is joined to nothing.
+        at = end
+        first = MARK
+        row = row_of(table, MARK, 0)
     while at < size and found < wanted:
         second = text[at]
         if (first | second) >= 0x80:
+            if Held is Set:
+                end = run_end(held, text, size, at)
+                if end > at:
+                    ends[found] = at
+                    found += 1
+                    at = end
+                    first = MARK
+                    row = row_of(table, MARK, 0)
+                    continue
             length = char_length(second)
             next_hash = hashed(leading(text + at, length))
             next_row = row_of(table, second, next_hash)
@@ -201,3 +235,5 @@ cdef class Cuts:
     cdef object rows
     cdef object fragments
     cdef object contexts
+    cdef object held_words
+    cdef const uint64_t* held       # the set of the characters that pieces hold; all ASCII ones are in it

@@ -7,18 +7,31 @@ around most punctuation, in Chinese every few characters; a model whose pieces c
 The pairs of ASCII characters have a flag each, the others share rows of bits by their hash values: a
 pair that is taken for another's only hides a cut. Pieces that begin or end inside a character have one bitmap
 more, by the bytes that they hold on both sides of the border to its neighbour.
+
+*Foreign* characters are those that no piece holds. A run of them has one path, of an unknown edge a character: where
+there are many, as in Chinese for an English model, a run is one word, and is not looked up.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 import numpy as np
 
-from viterbi_sampling.engine.utf8 cimport decode, is_trail
+from viterbi_sampling.engine.utf8 cimport char_length, decode, is_trail, pass_others
 
 cdef enum:
     WANTED = 16
     FEWEST_ROWS = 3     # these are logarithms
     MOST_ROWS = 13      # half a megabyte
+
+
+cdef int32_t run_end(const uint64_t* held, const uint8_t* text, int32_t size, int32_t at) noexcept nogil:
+    cdef int length
+    if at < size and (text[at] & 0xF0) == 0xE0:
+        return <int32_t>pass_others(held, text, size, at)
+    length = char_length(text[at])
+    while at < size and is_foreign(held, text + at) and char_length(text[at]) == length:
+        at += length
+    return at
 
 
 cdef inline void set_bit(uint64_t* row, uint64_t hash) noexcept nogil:
@@ -43,15 +56,19 @@ cdef class Cuts:
         self.rows = np.zeros(2 * ROW_WORDS * (OWN_ROWS + (1 << rows) + 1), np.uint64)
         self.fragments = np.zeros(256 * 256, np.uint16)
         self.contexts = np.zeros(1 << (CONTEXT_BITS - 6), np.uint64)
+        self.held_words = np.zeros(5 << 12, np.uint64)      # for all that can begin with a byte below MARK
+        self.held_words[: 0x80 // 64] = ~np.uint64(0)
         cdef uint8_t[::1] ascii = self.ascii
         cdef uint64_t[::1] bits = self.rows
         cdef uint64_t* aligned = <uint64_t*>((<size_t>&bits[0] + 63) & ~<size_t>63)
         cdef uint16_t[::1] fragments = self.fragments
         cdef uint64_t[::1] contexts = self.contexts
+        cdef uint64_t[::1] held = self.held_words
         self.table.ascii = &ascii[0]
         self.table.rows = aligned
         self.table.shift = 64 - rows
         self.table.fragments = NULL
+        self.held = &held[0]
         for k in range(ids.shape[0]):
             begin = at = offsets[ids[k]]
             end = offsets[ids[k] + 1]
@@ -62,6 +79,8 @@ cdef class Cuts:
             before = <int>min(at - begin, 4)    # bytes of the character before `at`
             while at < end:
                 length = decode(&text[at], end - at, &codepoint)
+                if length > 1:
+                    held[codepoint >> 6] |= <uint64_t>1 << (codepoint & 63)
                 second = character(&text[at], length)
                 next_hash = hashed(second)
                 if at > begin:
@@ -87,14 +106,17 @@ cdef class Cuts:
                 at += length
 
     def split(self, text):
-        """Where the words of a text end, in bytes. `text` is valid UTF-8, in the spelling of the pieces."""
+        """Where the words of a text end, in bytes. `text` is valid UTF-8, in the spelling of the pieces.
+
+        A run of characters that no piece holds is one word.
+        """
         cdef int32_t at = 0, size = len(text)
         cdef int found, i
         cdef const uint8_t[::1] view = bytes(text) + bytes(BLOCK_BYTES)
         cdef int32_t some[WANTED + BLOCK_BYTES + 1]
         ends = []
         while at < size:
-            found = word_ends(&self.table, &view[0], size, at, WANTED, some)
+            found = word_ends[Set](&self.table, self.held, &view[0], size, at, WANTED, some)
             ends.extend([some[i] for i in range(found)])
             at = some[found - 1]
         return ends

@@ -46,7 +46,8 @@ from viterbi_sampling.engine.stream cimport stream_pass, stream_start
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
 from viterbi_sampling.engine.viterbi cimport Record, Score, between, know, known_now, learn, limit_of
 from viterbi_sampling.engine.words cimport (
-    INLINE_TOKENS, LOOKED, MAX_WORD, Ahead, Slot, find_ahead, look_ahead, record_of, skipped, tokens_in,
+    INLINE_TOKENS, LOOKED, MAX_WORD, Ahead, Slot, find_ahead, is_run, look_ahead, record_of, runs_are_near, skipped,
+    tokens_in,
 )
 from viterbi_sampling.engine.workspace cimport Workspace
 
@@ -370,7 +371,7 @@ cdef class Division:
         cdef Slot* place
         cdef const int32_t* tokens = NULL
         cdef const Record* record
-        cdef float limit
+        cdef float limit = NONE
         cdef bint with_spans = part.tokens.with_spans
         cdef size_t* made = &part.tokens.ids.size
         while at < part.stop:
@@ -382,14 +383,16 @@ cdef class Division:
                     return NO_MEMORY
                 at = end
             while at < part.stop and space.table.looked < LOOKED:
-                look_ahead(&self.encoder.cuts.table, &space.table, part.text, part.stop, at, &ahead)
+                look_ahead(&self.encoder.cuts.table, self.encoder.vocabulary.held, &space.table, part.text, part.stop, at, &ahead)
                 if not mark(&part.marks, at, made[0], ASSUMED):
                     return NO_MEMORY
                 for word in range(ahead.count):
                     end = ahead.ends[word]
                     slot = NULL
                     count = 0
-                    if end - at <= MAX_WORD:
+                    if is_run(&ahead, part.text + at):
+                        runs_are_near(&space.table, end - at > 4)
+                    elif end - at <= MAX_WORD:
                         slot = find_ahead(&space.table, part.text + at, end - at, &ahead, word, &place)
                         if slot == NULL:
                             space.table.missed += 1
@@ -403,6 +406,8 @@ cdef class Division:
                         count = tokens_in(slot)
                     else:
                         record = <const Record*>record_of(&space.table, slot)
+                        if record.has_unknown:
+                            runs_are_near(&space.table, limit < 0)
                         limit = -record.limit if record.has_unknown else record.limit
                         tokens = <const int32_t*>(record + 1)
                         count = record.count

@@ -139,6 +139,8 @@ cdef class Encoder:
         self.vocabulary.pieces = self.spelling.pieces = self.pieces
         self.vocabulary.unknown = NO_PIECE if unknown_score is None else self.pieces
         self.vocabulary.unknown_score = 0 if unknown_score is None else unknown_score
+        if unknown_score is not None and not bytewise:
+            self.vocabulary.held = cuts.held
         self.vocabulary.at_once = MOST_PATHS
         self.limit_cache(CACHE_BYTES)
         self.share_work(BYTES_A_THREAD)

@@ -4,11 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from viterbi_sampling.engine.rewriting cimport Text, View
 
-cdef enum:
-    TOUCHED = 1                 # a flag of a code point: it is not left as it is whatever stands beside it
-
 cdef struct Table:              # what characters become
-    const uint8_t* flags        # of each code point
+    const uint64_t* touched     # the set of the characters that are not left as they are whatever stands beside them
     const uint32_t* codes       # of those that become something else, rising
     const int32_t* bounds       # code i becomes parts[bounds[i]:bounds[i + 1]]
     const uint32_t* parts

@@ -10,8 +10,9 @@ from libc.string cimport memset
 
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, Ints, reserve_ints
 from viterbi_sampling.engine.rewriting cimport (
-    Text, View, Writer, code_at, copy_unchanged, encode, pass_over, write, writer_start, writer_view,
+    Text, View, Writer, copy_unchanged, encode, pass_over, write, writer_start, writer_view,
 )
+from viterbi_sampling.engine.utf8 cimport code_at, in_set, pass_others
 
 cdef enum:                      # Hangul syllables are composed and taken apart by arithmetic: Unicode, section 3.12
     SYLLABLES = 0xAC00
@@ -43,19 +44,14 @@ cdef Py_ssize_t place_of(const Table* table, uint32_t code) noexcept nogil:
     return low if low < table.count and table.codes[low] == code else -1
 
 
-cdef size_t untouched_until(const uint8_t* flags, const uint8_t* text, size_t size, size_t at) noexcept nogil:
-    """The place of the next character with flags, or the end."""
+cdef size_t untouched_until(const uint64_t* touched, const uint8_t* text, size_t size, size_t at) noexcept nogil:
+    """The place of the next character of a set, or the end."""
     cdef int length
-    while at < size:
-        if text[at] < 0x80:
-            if flags[text[at]]:
-                return at
-            at += 1
-        else:
-            if flags[code_at(text + at, &length)]:
-                return at
-            at += length
-    return size
+    while True:
+        at = pass_others(touched, text, size, at)
+        if at == size or in_set(touched, code_at(text + at, &length)):
+            return at
+        at += length
 
 
 cdef bint add(Run* run, uint32_t code, int32_t change) noexcept nogil:
@@ -199,8 +195,8 @@ cdef bint write_run(Writer* w, const Run* run) noexcept nogil:
 
 cdef int apply_form(const FormStep* step, View* view, Text* target, int32_t shift) noexcept nogil:
     cdef const uint8_t* text = view.text
-    cdef const uint8_t* flags = step.table.flags
-    cdef size_t size = view.size, at = 0, next = untouched_until(flags, text, size, 0), begin
+    cdef const uint64_t* touched = step.table.touched
+    cdef size_t size = view.size, at = 0, next = untouched_until(touched, text, size, 0), begin
     cdef int length
     cdef bint fits = True
     cdef Run run
@@ -221,14 +217,14 @@ cdef int apply_form(const FormStep* step, View* view, Text* target, int32_t shif
         if at == size or not fits:
             break
         run.codes.size = run.changes.size = 0
-        while fits and at < size and (at <= next or flags[code_at(text + at, &length)]):
+        while fits and at < size and (at <= next or in_set(touched, code_at(text + at, &length))):
             fits = decompose(step, code_at(text + at, &length), &run)
             at += length
         fits = fits and sort_run(step.ranks, &run)
         if step.compose:
             compose_run(step, &run)
         fits = fits and write_run(&w, &run)
-        next = untouched_until(flags, text, size, at)
+        next = untouched_until(touched, text, size, at)
     free(run.codes.data)
     free(run.changes.data)
     free(run.other_codes.data)
@@ -241,7 +237,7 @@ cdef int apply_form(const FormStep* step, View* view, Text* target, int32_t shif
 
 cdef int apply_table(const Table* table, View* view, Text* target, int32_t shift) noexcept nogil:
     cdef const uint8_t* text = view.text
-    cdef size_t size = view.size, at = 0, next = untouched_until(table.flags, text, size, 0)
+    cdef size_t size = view.size, at = 0, next = untouched_until(table.touched, text, size, 0)
     cdef uint8_t encoded[4]
     cdef Py_ssize_t place
     cdef int32_t k
@@ -266,6 +262,6 @@ cdef int apply_table(const Table* table, View* view, Text* target, int32_t shift
         elif not copy_unchanged(&w, at, at + length):
             return NO_MEMORY
         at += length
-        next = untouched_until(table.flags, text, size, at)
+        next = untouched_until(table.touched, text, size, at)
     writer_view(&w, view)
     return OK

@@ -1,6 +1,6 @@
 # The lattice of a text: one edge for each piece that matches somewhere.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from viterbi_sampling.engine.buffer cimport Bytes
 from viterbi_sampling.engine.endings cimport Automaton
@@ -23,6 +23,8 @@ cdef struct Vocabulary:
     int32_t unknown             # the token of an unknown character: one past the last piece; or NO_PIECE
     float unknown_score
     Restart restart
+    const uint64_t* held        # the set of the characters that pieces hold: a run of others has one path, of an unknown edge
+                                # a character. NULL: it has none, or one of other edges
     bint directly               # no word is looked up or kept
     bint bytewise               # pieces may begin and end inside a character: every byte is a position
     const Step* steps           # of a complete vocabulary: every single byte is a piece, paths lead everywhere; or NULL

@@ -146,11 +146,11 @@ cdef int normalize(const Rules* rules, const uint8_t* text, size_t size, Bytes* 
 
 cdef int normalize_part(const Rules* rules, const uint8_t* text, size_t size, bint first, bint last, Bytes* out,
                         Ints* origins) noexcept nogil:
-    cdef size_t at = 0, used, piece_size, begin, written = 0, i, run
+    cdef size_t at = 0, used, length, piece_size, begin, written = 0, i, run
     cdef const uint8_t* piece
     cdef uint32_t codepoint
     cdef uint8_t byte
-    cdef bint after_space = first and rules.remove_extra_whitespaces
+    cdef bint after_space = first and rules.remove_extra_whitespaces, found
     if rules.composition != NULL:
         return compose(rules.composition, text, size, out, origins)
     out.size = 0
@@ -176,6 +176,7 @@ cdef int normalize_part(const Rules* rules, const uint8_t* text, size_t size, bi
     while at < size:
         # What no rule touches is copied. There is always room for as many bytes as are left, and two.
         run = at - written          # out trails text by this much
+        found = False
         while at < size:
             if rules.plain[PRINTABLE]:
                 while at + 8 < size and copy_printable(out.data + (at - run), text + at, text[at + 8] & 0x80,
@@ -211,8 +212,15 @@ cdef int normalize_part(const Rules* rules, const uint8_t* text, size_t size, bi
                 at += 1
             else:
                 used = decode(text + at, size - at, &codepoint)
-                if used == 0 or rules.special[codepoint >> 3] >> (codepoint & 7) & 1:
+                if used == 0:
                     break
+                if rules.special[codepoint >> 3] >> (codepoint & 7) & 1:
+                    # A rule may begin with this character. Most often none does: it is left as it is.
+                    length = used
+                    used = rewrite_one(rules, text + at, size - at, &piece, &piece_size)
+                    if used != length or piece != text + at or (rules.escape_whitespaces and is_visible_space(piece, used)):
+                        found = True
+                        break
                 for i in range(used):
                     out.data[at - run + i] = text[at + i]
                     if origins != NULL:
@@ -222,7 +230,8 @@ cdef int normalize_part(const Rules* rules, const uint8_t* text, size_t size, bi
         written = at - run
         if at == size:
             break
-        used = rewrite_one(rules, text + at, size - at, &piece, &piece_size)
+        if not found:
+            used = rewrite_one(rules, text + at, size - at, &piece, &piece_size)
         begin = 0
         if after_space:
             while begin < piece_size and piece[begin] == SPACE:

@@ -152,7 +152,7 @@ cdef int find_parts(const Vocabulary* vocabulary, const CutTable* cuts, const ui
     parts.tokens.size = parts.count = parts.near.size = 0
     parts.has_unknown = False
     while at < size:
-        look_ahead(cuts, known, text, size, at, &ahead)
+        look_ahead(cuts, NULL, known, text, size, at, &ahead)
         for word in range(ahead.count):
             end = ahead.ends[word]
             slot = place = NULL

@@ -8,6 +8,9 @@ from viterbi_sampling.engine.trie import Trie
 
 Splitter = tuple[Trie, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]
 
+def character_set(flags: npt.ArrayLike) -> npt.NDArray[np.uint64]:
+    """The set of the code points that have a flag, in 64 bits each."""
+
 class PipelineNormalizer(Normalizer):
     """A pipeline ready to run. Immutable; any number of threads may use it."""
 

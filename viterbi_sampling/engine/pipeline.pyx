@@ -18,13 +18,13 @@ from viterbi_sampling.engine.forms cimport Table, apply_form, apply_table
 from viterbi_sampling.engine.normalizer cimport Normalizer
 from viterbi_sampling.engine.pretokens cimport ALWAYS, FIRST_ONLY, NEVER, SPACES, WHOLE, WORDS, Output, append_mark, append_text
 from viterbi_sampling.engine.rewriting cimport (
-    Text, View, Writer, code_at, copy_aligned, copy_unchanged, is_white, text_free, writer_start, writer_view,
+    Text, View, Writer, copy_aligned, copy_unchanged, is_white, text_free, writer_start, writer_view,
 )
 from viterbi_sampling.engine.strings cimport (
     AT_END, AT_START, EVERY_RUN, EVERY_STRING, MOST_RANGES, apply_first, apply_replace, apply_strip, without_white_end,
 )
 from viterbi_sampling.engine.trie cimport Trie
-from viterbi_sampling.engine.utf8 cimport decode
+from viterbi_sampling.engine.utf8 cimport code_at, decode, in_set
 from viterbi_sampling.engine.words cimport SLACK
 
 from viterbi_sampling.engine.normalizer import read_charsmap
@@ -101,17 +101,49 @@ cdef int split(const Pipeline* pipeline, const Splitter* splitter, View* view, b
         at = end
 
 
+def character_set(flags):
+    """The set of the code points that have a flag, in 64 bits each; see utf8.pxd."""
+    return np.packbits(np.asarray(flags, np.bool_), bitorder="little").view("<u8").astype(np.uint64)
+
+
 def first_byte(int code):
     """The byte that the UTF-8 of a code point begins with; it rises with the code point."""
     return code if code < 0x80 else 0xC0 | code >> 6 if code < 0x800 else 0xE0 | code >> 12 if code < 0x10000 else 0xF0 | code >> 18
 
 
+cdef extern from *:
+    """
+    // Whether 48 bytes are 16 characters of three bytes, none of which begins with E0 or ED: these are not always valid.
+    static inline int viterbi_sampling_are_three_bytes(const unsigned char* text) {
+        static const unsigned char masks[48] = {
+            0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0,
+            0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0,
+            0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0, 0xF0, 0xC0, 0xC0};
+        static const unsigned char wanted[48] = {
+            0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0,
+            0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80,
+            0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80, 0xE0, 0x80, 0x80};
+        unsigned char other = 0;
+        for (int i = 0; i < 48; i++)
+            other |= ((text[i] & masks[i]) ^ wanted[i]) | (text[i] == 0xE0) | (text[i] == 0xED);
+        return other == 0;
+    }
+    """
+    bint are_three_bytes "viterbi_sampling_are_three_bytes"(const uint8_t* text) noexcept nogil
+
+
 cdef size_t invalid_at(const uint8_t* text, size_t size, size_t at) noexcept nogil:
     """The place of the next byte that is not valid UTF-8, or the end."""
+    cdef size_t looked = at     # up to here are not only characters of three bytes
     cdef uint64_t bytes
     cdef uint32_t code
     cdef int used
     while at < size:
+        if at >= looked and (text[at] & 0xF0) == 0xE0 and at + 48 <= size:
+            looked = at + 48
+            if are_three_bytes(text + at):
+                at += 48
+                continue
         if at + 8 <= size:
             memcpy(&bytes, text + at, 8)
             if not bytes & <uint64_t>0x8080808080808080U:
@@ -246,15 +278,15 @@ cdef class PipelineNormalizer(Normalizer):
         free(self.steps)
 
     cdef int set_table(self, Table* table, needed) except -1:
-        flags, codes, bounds, parts = needed
-        cdef const uint8_t[::1] flag_view = flags
+        touched, codes, bounds, parts = needed
+        cdef const uint64_t[::1] set_view = touched
         cdef const uint32_t[::1] code_view = codes
         cdef const int32_t[::1] bound_view = bounds
         cdef const uint32_t[::1] part_view = parts
-        if flag_view.shape[0] != 0x110000 or bound_view.shape[0] != code_view.shape[0] + 1:
-            raise ValueError("a table has one flag for each code point, and one bound more than codes")
+        if set_view.shape[0] != 0x110000 // 64 or bound_view.shape[0] != code_view.shape[0] + 1:
+            raise ValueError("a table has one bit for each code point, and one bound more than codes")
         self.owners.append(needed)
-        table.flags = &flag_view[0]
+        table.touched = &set_view[0]
         table.count = code_view.shape[0]
         table.codes = &code_view[0] if table.count else NULL
         table.bounds = &bound_view[0]
@@ -265,22 +297,22 @@ cdef class PipelineNormalizer(Normalizer):
         cdef const uint32_t[::1] units
         cdef const uint8_t[::1] strings, flags, classes, ranks
         cdef const uint64_t[::1] pairs
+        cdef uint64_t[::1] touched
         cdef const uint32_t[::1] composed
-        cdef uint8_t[::1] new_flags
         cdef int i, code
         if step.kind == MAP:
             charsmap, classes_of = needed
             unit_array, string_bytes = read_charsmap(charsmap)
             string_array = np.frombuffer(string_bytes, np.uint8)
-            flag_array = (classes_of != 0).astype(np.uint8)
-            units, strings, classes, new_flags = unit_array, string_array, classes_of, flag_array
-            self.owners.append((unit_array, string_array, flag_array))
-            mark_ruled(&units[0], &new_flags[0])
+            set_array = character_set(classes_of)
+            units, strings, classes, touched = unit_array, string_array, classes_of, set_array
+            self.owners.append((unit_array, string_array, set_array))
+            mark_ruled(&units[0], &touched[0])
             step.map.units = &units[0]
             step.map.replacements = &strings[0]
-            step.map.flags = &new_flags[0]
+            step.map.touched = &touched[0]
             step.map.classes = &classes[0]
-            step.map.printable = not flag_array[0x20:0x7F].any()
+            step.map.printable = not any(in_set(&touched[0], code) for code in range(0x20, 0x7F))
         elif step.kind == FORM:
             table, rank_array, pair_array, composed_array = needed
             self.set_table(&step.form.table, table)

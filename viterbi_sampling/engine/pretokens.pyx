@@ -4,8 +4,9 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
-from viterbi_sampling.engine.rewriting cimport View, code_at, is_white
-from viterbi_sampling.engine.utf8 cimport char_length
+from viterbi_sampling.engine.cuts cimport lowest
+from viterbi_sampling.engine.rewriting cimport View, is_white
+from viterbi_sampling.engine.utf8 cimport code_at
 from viterbi_sampling.engine.words cimport SLACK
 
 
@@ -81,20 +82,49 @@ cdef bint begins_with_space(const View* view, size_t at) noexcept nogil:
     return text[0] == 0x20 or (view.size - at >= 3 and text[0] == 0xE2 and text[1] == 0x96 and text[2] == 0x81)
 
 
+cdef extern from *:
+    """
+    // Which of 16 bytes of valid UTF-8 may begin white space, one bit a byte; one more can be read. Of what is not ASCII it
+    // begins with one of four bytes.
+    static inline unsigned viterbi_sampling_white_beginnings(const unsigned char* text) {
+    #if defined(VITERBI_SAMPLING_SSE2)
+        __m128i bytes = _mm_loadu_si128((const __m128i*)text), next = _mm_loadu_si128((const __m128i*)(text + 1));
+        __m128i found = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x20)), bytes);
+        found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)0xC2)));
+        found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)0xE1)));
+        found = _mm_or_si128(found, _mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)0xE2)));
+        found = _mm_or_si128(found, _mm_and_si128(_mm_cmpeq_epi8(bytes, _mm_set1_epi8((char)0xE3)),
+                                                  _mm_cmpeq_epi8(next, _mm_set1_epi8((char)0x80))));
+        return (unsigned)_mm_movemask_epi8(found);
+    #else
+        unsigned found = 0;
+        for (int i = 0; i < 16; i++)
+            found |= (unsigned)(text[i] <= 0x20 || text[i] == 0xC2 || text[i] == 0xE1 || text[i] == 0xE2
+                                || (text[i] == 0xE3 && text[i + 1] == 0x80)) << i;
+        return found;
+    #endif
+    }
+    """
+    unsigned int white_beginnings "viterbi_sampling_white_beginnings"(const uint8_t* text) noexcept nogil
+
+
 cdef size_t word_end(const uint8_t* text, size_t size, size_t at) noexcept nogil:
     """Where the white space after `at` begins, or the end."""
+    cdef unsigned int found
     cdef int length
+    while at + 16 < size:
+        found = white_beginnings(text + at)
+        if found == 0:
+            at += 16        # perhaps into a character, whose other bytes begin nothing
+            continue
+        at += lowest(found)
+        if is_white(code_at(text + at, &length)):
+            return at
+        at += 1
     while at < size:
-        if text[at] < 0x80:
-            if text[at] <= 0x20 and is_white(text[at]):
-                return at
-            at += 1
-        else:
-            # White space begins with one of four bytes.
-            if text[at] == 0xC2 or 0xE1 <= text[at] <= 0xE3:
-                if is_white(code_at(text + at, &length)):
-                    return at
-            at += char_length(text[at])
+        if (text[at] <= 0x20 or text[at] == 0xC2 or 0xE1 <= text[at] <= 0xE3) and is_white(code_at(text + at, &length)):
+            return at
+        at += 1
     return size
 
 

@@ -188,7 +188,7 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
     cdef Summary total          # nobody else has its address: it can stay in registers
     memset(&total, 0, sizeof(Summary))
     while at < size:
-        look_ahead(cuts, known, text, size, at, &ahead)
+        look_ahead(cuts, NULL, known, text, size, at, &ahead)
         for word in range(ahead.count):
             end = ahead.ends[word]
             slot = place = NULL

@@ -30,6 +30,11 @@ cdef inline void text_free(Text* text) noexcept nogil:
     free(text.origins.data)
 
 
+cdef inline bint room(Writer* w, size_t size) noexcept nogil:
+    return (reserve_bytes(&w.target.bytes, w.target.bytes.size + size + 8)
+            and (w.source.origins == NULL or reserve_ints(&w.target.origins, w.target.origins.size + 2 * size + 16)))
+
+
 cdef inline void writer_start(Writer* w, const View* source, Text* target, int32_t shift) noexcept nogil:
     w.source = source[0]
     w.target = target
@@ -39,6 +44,7 @@ cdef inline void writer_start(Writer* w, const View* source, Text* target, int32
     w.last_inserted = False
     target.bytes.size = 0
     target.origins.size = 0
+    room(w, source.size)    # most often enough; where there is no memory, whoever writes will see it
 
 
 cdef inline void writer_view(const Writer* w, View* view) noexcept nogil:
@@ -46,11 +52,6 @@ cdef inline void writer_view(const Writer* w, View* view) noexcept nogil:
     view.text = w.target.bytes.data
     view.size = w.target.bytes.size
     view.origins = w.target.origins.data if w.source.origins != NULL else NULL
-
-
-cdef inline bint room(Writer* w, size_t size) noexcept nogil:
-    return (reserve_bytes(&w.target.bytes, w.target.bytes.size + size + 8)
-            and (w.source.origins == NULL or reserve_ints(&w.target.origins, w.target.origins.size + 2 * size + 16)))
 
 
 cdef inline bint copy_aligned(Writer* w, const uint8_t* data, size_t size, int32_t begin, int32_t end) noexcept nogil:
@@ -139,22 +140,6 @@ cdef inline bint copy_unchanged(Writer* w, size_t begin, size_t end) noexcept no
             return False
         begin += size
     return True
-
-
-cdef inline uint32_t code_at(const uint8_t* text, int* size) noexcept nogil:
-    """The code point of the valid UTF-8 at `text`."""
-    cdef uint8_t first = text[0]
-    if first < 0x80:
-        size[0] = 1
-        return first
-    if first < 0xE0:
-        size[0] = 2
-        return (first & 0x1F) << 6 | (text[1] & 0x3F)
-    if first < 0xF0:
-        size[0] = 3
-        return (first & 0x0F) << 12 | (text[1] & 0x3F) << 6 | (text[2] & 0x3F)
-    size[0] = 4
-    return <uint32_t>(first & 7) << 18 | <uint32_t>(text[1] & 0x3F) << 12 | (text[2] & 0x3F) << 6 | (text[3] & 0x3F)
 
 
 cdef inline int encode(uint32_t code, uint8_t* out) noexcept nogil:

@@ -19,9 +19,10 @@ from viterbi_sampling.engine.records cimport (
 )
 from viterbi_sampling.engine.scratch cimport Scratch
 from viterbi_sampling.engine.stream cimport Stream, stream_take
-from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens, add_unknown_run
 from viterbi_sampling.engine.words cimport (
-    LOOKED, MAX_WORD, MOST_AHEAD, Ahead, Slot, Table, find_ahead, look_ahead, prefetch, record_of, skipped, tokens_in,
+    LOOKED, MAX_WORD, MOST_AHEAD, Ahead, Slot, Table, find_ahead, is_run, look_ahead, prefetch, record_of, runs_are_near,
+    skipped, tokens_in,
 )
 
 cdef enum:
@@ -67,7 +68,7 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
     cdef Ahead ahead
     cdef Slot* place = NULL
     cdef Slot* slot
-    cdef Slot* slots[MOST_AHEAD]
+    cdef Slot* slots[MOST_AHEAD]                # NULL for a run of foreign characters
     cdef const Known* entries[MOST_AHEAD]       # NULL for a word of one path, which is in the slot
     cdef const void* paths[MOST_AHEAD]          # the tokens of each word
     cdef int32_t counts[MOST_AHEAD]             # how many
@@ -79,13 +80,20 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
     cdef int32_t tokens[MAX_WORD + ROW]
     cdef bint plain = not out.with_spans and log_prob == NULL, narrow = is_narrow(vocabulary), is_new, fits
     while at < size and known.looked < LOOKED:
-        look_ahead(cuts, known, text, size, at, &ahead)
+        look_ahead(cuts, vocabulary.held, known, text, size, at, &ahead)
         word = 0
         while word < ahead.count:
             # The words from here on that are known.
             first = word
             begin = at
             while word < ahead.count:
+                if is_run(&ahead, text + begin):
+                    runs_are_near(known, ahead.ends[word] - begin > 4)
+                    slots[word] = NULL
+                    entries[word] = NULL
+                    begin = ahead.ends[word]
+                    word += 1
+                    continue
                 slot = NULL
                 if ahead.ends[word] - begin <= MAX_WORD:
                     slot = find_ahead(known, text + begin, ahead.ends[word] - begin, &ahead, word, &place)
@@ -104,6 +112,8 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
             drawn_count = 0
             for word in range(first, known_words):
                 entry = entries[word]
+                if slots[word] == NULL:
+                    continue
                 if entry == NULL:
                     paths[word] = &slots[word].tokens[0]
                     counts[word] = tokens_in(slots[word])
@@ -130,7 +140,11 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
                     counts[word] = tokens_in_row(paths[word], narrow)
                     narrows[word] = narrow
                     paths[word] = <const uint8_t*>paths[word] + (2 if narrow else 4)
-                if plain and (entry == NULL or not entry.has_unknown):
+                if slots[word] == NULL:
+                    # One path: its probability is 1.
+                    if not add_unknown_run(out, spelling, text, at, ahead.ends[word]):
+                        return NO_MEMORY
+                elif plain and (entry == NULL or not entry.has_unknown):
                     if not reserve_ints(&out.ids, out.ids.size + MAX_WORD + ROW):
                         return NO_MEMORY
                     copy_tokens(paths[word], counts[word], narrows[word], out.ids.data + out.ids.size)
@@ -138,6 +152,8 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
                     out.after_unknown = False
                 else:
                     copy_tokens(paths[word], counts[word], narrows[word], tokens)
+                    if entry != NULL and entry.has_unknown:
+                        runs_are_near(known, out.after_unknown)
                     if entry == NULL:
                         # One path: its probability is 1.
                         fits = add_tokens(out, spelling, vocabulary.lengths, text, at, tokens, counts[word], False)
@@ -176,9 +192,13 @@ cdef int count_in_words(Algorithm algorithm, const Vocabulary* vocabulary, const
     cdef Slot* slot
     cdef Slot* place
     while at < size and known.looked < LOOKED:
-        look_ahead(cuts, known, text, size, at, &ahead)
+        look_ahead(cuts, vocabulary.held, known, text, size, at, &ahead)
         for word in range(ahead.count):
             end = ahead.ends[word]
+            if is_run(&ahead, text + at):
+                runs_are_near(known, end - at > 4)
+                at = end
+                continue
             slot = NULL
             if end - at <= MAX_WORD:
                 slot = find_ahead(known, text + at, end - at, &ahead, word, &place)

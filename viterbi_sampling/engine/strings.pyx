@@ -5,8 +5,9 @@ from libc.string cimport memchr, memcmp, memcpy
 
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG
 from viterbi_sampling.engine.rewriting cimport (
-    Text, View, Writer, code_at, copy_aligned, copy_unchanged, is_white, writer_start, writer_view,
+    Text, View, Writer, copy_aligned, copy_unchanged, is_white, writer_start, writer_view,
 )
+from viterbi_sampling.engine.utf8 cimport code_at
 
 
 cdef size_t without_white_end(const uint8_t* text, size_t begin, size_t end) noexcept nogil:

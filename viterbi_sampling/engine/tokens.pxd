@@ -130,6 +130,21 @@ cdef inline bint add_other(Tokens* out, const Spelling* spelling, const uint8_t*
     return id == NO_TOKEN or add_token(out, id, begin, end)
 
 
+cdef inline bint add_unknown_run(Tokens* out, const Spelling* spelling, const uint8_t* text, int32_t begin,
+                                 int32_t end) noexcept nogil:
+    """Unknown characters, text[begin:end]. False without memory."""
+    cdef int32_t next
+    if not spelling.byte_fallback:
+        # What would be merged is added at once.
+        return add_other(out, spelling, text, spelling.unknown, begin, end)
+    while begin < end:
+        next = min(begin + char_length(text[begin]), end)
+        if not add_other(out, spelling, text, spelling.unknown, begin, next):
+            return False
+        begin = next
+    return True
+
+
 cdef inline bint add_path(Tokens* out, const Spelling* spelling, const uint8_t* text, const int32_t* path,
                           size_t count, int32_t begin) noexcept nogil:
     """Add the tokens of a path that begins at `begin`. False without memory.

@@ -40,11 +40,12 @@ from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary, next_position
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, reserve_cells
 from viterbi_sampling.engine.sweeps cimport best_sweep, read_back
-from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens, add_unknown_run
 from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
+from viterbi_sampling.engine.utf8 cimport char_length
 from viterbi_sampling.engine.words cimport (
-    Ahead, INLINE_TOKENS, LOOKED, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, look_ahead, record_of, skipped, take,
-    tokens_in,
+    Ahead, INLINE_TOKENS, LOOKED, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, is_run, look_ahead, record_of,
+    runs_are_near, skipped, take, tokens_in,
 )
 
 cdef enum:
@@ -336,6 +337,30 @@ cdef bint add_record(const Vocabulary* vocabulary, const Spelling* spelling, bin
     return True
 
 
+cdef bint add_foreign(const Vocabulary* vocabulary, const Spelling* spelling, bint single_precision, const uint8_t* text,
+                      int32_t begin, int32_t end, Score* score, Tokens* out) noexcept nogil:
+    """Add a run of foreign characters, whose only path the plain pass would go. False without memory."""
+    cdef int32_t characters = (end - begin) // char_length(text[begin]), i
+    cdef float single
+    cdef double value
+    know(score, vocabulary, single_precision, out.ids.data, out.ids.size)
+    value = score.value
+    if single_precision:
+        single = <float>value
+        for i in range(characters):
+            if single > REBASE or single < -REBASE:
+                single = 0
+            single = vocabulary.unknown_score + single
+        value = single
+    else:
+        for i in range(characters):
+            value = vocabulary.scores[vocabulary.unknown] + value
+    if not add_unknown_run(out, spelling, text, begin, end):
+        return False
+    known_now(score, value, out.ids.size)
+    return True
+
+
 cdef inline bint holds(float limit, Score* score, const Vocabulary* vocabulary, bint single_precision,
                        const Tokens* out) noexcept nogil:
     """Whether a word with this limit can be taken; the true score is worked out where its bound does not tell."""
@@ -357,11 +382,17 @@ cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const
     cdef int32_t* target
     cdef const Record* record
     while at < size and known.looked < LOOKED:
-        look_ahead(cuts, known, text, size, at, &ahead)
+        look_ahead(cuts, vocabulary.held, known, text, size, at, &ahead)
         for word in range(ahead.count):
             end = ahead.ends[word]
             if vocabulary.restart != NEVER and begins_anew(vocabulary, text, at):
                 known_now(score, 0, out.ids.size)
+            if is_run(&ahead, text + at):
+                runs_are_near(known, end - at > 4)
+                if not add_foreign(vocabulary, spelling, single_precision, text, at, end, score, out):
+                    return NO_MEMORY
+                at = end
+                continue
             slot = NULL
             if end - at <= MAX_WORD:
                 slot = find_ahead(known, text + at, end - at, &ahead, word, &place)
@@ -394,6 +425,8 @@ cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const
                         return status
             else:
                 record = <const Record*>record_of(known, slot)
+                if record.has_unknown:
+                    runs_are_near(known, out.after_unknown)
                 if not holds(record.limit, score, vocabulary, single_precision, out):
                     status = decide_plainly(vocabulary, spelling, single_precision, text, at, end, score, scratch, out)
                     if status != OK:

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from viterbi_sampling.engine.buffer cimport Bytes
-from viterbi_sampling.engine.cuts cimport BLOCK_BYTES, CutTable, word_ends
+from viterbi_sampling.engine.cuts cimport BLOCK_BYTES, CutTable, Set, is_foreign, word_ends
 from viterbi_sampling.engine.utf8 cimport is_trail
 
 cdef enum:
@@ -37,11 +37,13 @@ cdef struct Table:
     size_t missed
     int32_t skip            # bytes to decide without the table the next time that it does not pay
     int32_t left            # bytes to decide without it now
+    int32_t foreign         # so many times more runs of foreign characters are looked for
 
 cdef enum:
     LOOKED = 512            # words after which it is asked again whether the table pays
     FIRST_SKIP = 1 << 13
     MOST_SKIP = 1 << 17
+    FOREIGN_LOOKS = 2       # times that runs of foreign characters are looked for after the last one
 
 cdef extern from *:
     """
@@ -130,18 +132,28 @@ cdef void table_free(Table* table) noexcept nogil
 
 cdef struct Ahead:              # the words that come next
     int count
+    const uint64_t* held        # as given to word_ends
     int32_t ends[MOST_AHEAD]
     uint32_t hashes[MOST_AHEAD] # and their keys, of those of at most MAX_WORD bytes
     uint64_t lows[MOST_AHEAD]
     uint64_t highs[MOST_AHEAD]
 
 
-cdef inline void look_ahead(const CutTable* cuts, const Table* table, const uint8_t* text, int32_t size, int32_t start,
-                            Ahead* ahead) noexcept nogil:
-    """Find the words that begin at `start` < size, and ask for the cache lines of their slots."""
+cdef inline void look_ahead(const CutTable* cuts, const uint64_t* held, Table* table, const uint8_t* text, int32_t size,
+                            int32_t start, Ahead* ahead) noexcept nogil:
+    """Find the words that begin at `start` < size, and ask for the cache lines of their slots.
+
+    With `held`, which a caller has who knows what to do with runs of foreign characters, these are words where there may
+    be some: to ask that of each character would cost more than it gives in other texts.
+    """
     cdef int i
     cdef int32_t at = start, length
-    ahead.count = word_ends(cuts, text, size, start, AHEAD, ahead.ends)
+    ahead.held = held if table.foreign else NULL
+    table.foreign -= table.foreign > 0
+    if ahead.held != NULL:
+        ahead.count = word_ends[Set](cuts, held, text, size, start, AHEAD, ahead.ends)
+    else:
+        ahead.count = word_ends[int](cuts, 0, text, size, start, AHEAD, ahead.ends)
     for i in range(ahead.count):
         length = ahead.ends[i] - at
         if length <= SHORT_WORD:
@@ -151,6 +163,17 @@ cdef inline void look_ahead(const CutTable* cuts, const Table* table, const uint
         ahead.hashes[i] = hash_of(ahead.lows[i], ahead.highs[i])
         prefetch(&table.slots[ahead.hashes[i] & (table.count - 1)])
         at = ahead.ends[i]
+
+
+cdef inline bint is_run(const Ahead* ahead, const uint8_t* word) noexcept nogil:
+    """Whether one of the words that come next is a run of foreign characters."""
+    return ahead.held != NULL and is_foreign(ahead.held, word)
+
+
+cdef inline void runs_are_near(Table* table, bint several) noexcept nogil:
+    """Look for runs of foreign characters from now on for a while, where there were several unknown ones in a row."""
+    if several:
+        table.foreign = FOREIGN_LOOKS
 
 
 cdef inline Slot* find_ahead(Table* table, const uint8_t* word, int32_t size, const Ahead* ahead, int i,
@@ -185,6 +208,6 @@ cdef inline int32_t skipped(Table* table, const CutTable* cuts, const uint8_t* t
     while at < size and is_trail(text[at]):
         at += 1
     if at < size:
-        word_ends(cuts, text, size, at, 1, ends)
+        word_ends[int](cuts, 0, text, size, at, 1, ends)
         at = ends[0]
     return at

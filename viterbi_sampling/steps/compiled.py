@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from viterbi_sampling.engine.encoder import piece_trie
-from viterbi_sampling.engine.pipeline import PipelineNormalizer
+from viterbi_sampling.engine.pipeline import PipelineNormalizer, character_set
 from viterbi_sampling.steps import characters
 from viterbi_sampling.steps.aligned import NMT_REMOVED, NMT_SPACES
 from viterbi_sampling.steps.description import (
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from viterbi_sampling.engine.pipeline import Splitter
 
 Bytes = npt.NDArray[np.uint8]
-Table = tuple[Bytes, npt.NDArray[np.uint32], npt.NDArray[np.int32], npt.NDArray[np.uint32]]
+Table = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32], npt.NDArray[np.int32], npt.NDArray[np.uint32]]
 
 MOST_RANGES = 32
 """Of a set of characters, in the engine."""
@@ -139,7 +139,7 @@ def _splitter(contents: dict[str, AddedToken], added: tuple[AddedToken, ...]) ->
 
 
 def _table(changed: Iterable[tuple[int, str]], flagged: Iterable[int] | None = None) -> Table:
-    """What characters become, by code point, rising; the flags are those of `flagged`, by default of these."""
+    """What characters become, by code point, rising; the set of them holds `flagged`, by default these."""
     codes: list[int] = []
     bounds = [0]
     parts: list[int] = []
@@ -147,9 +147,9 @@ def _table(changed: Iterable[tuple[int, str]], flagged: Iterable[int] | None = N
         codes.append(code)
         parts += map(ord, text)
         bounds.append(len(parts))
-    flags = np.zeros(0x110000, np.uint8)
-    flags[codes if flagged is None else list(flagged)] = 1
-    return flags, np.array(codes, np.uint32), np.array(bounds, np.int32), np.array(parts, np.uint32)
+    flags = np.zeros(0x110000, np.bool_)
+    flags[codes if flagged is None else list(flagged)] = True
+    return character_set(flags), np.array(codes, np.uint32), np.array(bounds, np.int32), np.array(parts, np.uint32)
 
 
 # Where characters with a decomposition lie, but for Hangul syllables; and those in upper case. Looking at all of
