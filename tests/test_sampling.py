@@ -95,6 +95,23 @@ def test_same_choices_on_generated_vocabularies(
         assert actual == oracle.sample(text, algorithm, alpha, 1, index)
 
 
+@pytest.mark.parametrize("algorithm", SAMPLERS)
+def test_same_choices_in_a_part_of_many_edges(algorithm: str) -> None:
+    """More than are held at a time: what a later end needs is kept, and no uniform is taken twice or left out."""
+    pieces = {"a" * size: -1.3 * size - (7 * size % 5) / 3 for size in range(1, 9)} | {
+        "b": -1.5,
+        "bbb": -2.0,
+        "aab": -3.5,
+    }
+    tokenizer = Tokenizer.from_pieces(pieces)
+    oracle = Oracle(tokenizer)
+    text = "a" * 1500 + "aab" * 150 + "b" * 20 + "a" * 700
+    assert len(oracle.edges(text)) > 3 * 4096
+    for alpha in (0.3, 0.5):  # of others the sums of the reference leave the doubles
+        actual = tokenizer.sample(text, alpha=alpha, algorithm=algorithm, seed=4)
+        assert actual == oracle.sample(text, algorithm, alpha, 4, 0)
+
+
 @given(PIECES, st.text("abcd", max_size=30))
 def test_viterbi_is_the_reference(pieces: dict[str, float], text: str) -> None:
     tokenizer = Tokenizer.from_pieces({"a": -2.0} | pieces, unk_score=-12.0)
