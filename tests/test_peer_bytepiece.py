@@ -115,6 +115,7 @@ def test_whole_corpora(name: str) -> None:
 
 
 def test_the_whole_api_is_there() -> None:
+    assert compat.__version__ == peer.__version__
     for name in ("normalize", "convert_to_bytepiece"):
         assert _parameters(getattr(compat, name)) == _parameters(getattr(peer, name))
     public = [name for name in dir(peer.Tokenizer) if not name.startswith("_")]

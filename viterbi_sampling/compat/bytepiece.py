@@ -24,6 +24,7 @@ from viterbi_sampling.formats import wire
 from viterbi_sampling.tokenizer import Tokenizer as Engine
 
 __all__ = ["Tokenizer", "Trainer", "convert_to_bytepiece", "normalize"]
+__version__ = "0.6.3"
 
 RESERVED = ("<pad>", "<bos>", "<eos>")
 INSTALL = (
