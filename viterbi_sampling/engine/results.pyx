@@ -1,6 +1,6 @@
 """The result of a batch: runs of rows are handed out to workers, and what they make is put in the order of the rows.
 
-A run is so short that its tokens are still in the nearest cache when they are copied to their place, and that no
+A run is so short that its tokens are still in a near cache when they are copied to their place, and that no
 worker has to wait long for the last ones. One worker needs no copy: it goes on in the same memory.
 
 Python objects are made of rows by the calling thread alone, which has the interpreter lock. It collects the rows that are
@@ -32,11 +32,11 @@ cdef extern from * nogil:
     void doze "viterbi_sampling_doze"() noexcept
 
 cdef enum:
-    RUN_BYTES = 1 << 15         # of text, with all draws
+    RUN_BYTES = 1 << 17         # of text, with all draws
     LAST_BYTES = 1 << 11        # of the last runs, which get shorter and shorter
     ROW_BYTES = 16              # what a row costs besides its text, as bytes of text
     LONG_ROW = 1 << 20
-    COLLECTED_BYTES = 1 << 18   # of text, with all draws: for less the interpreter lock is not taken
+    COLLECTED_BYTES = 1 << 17   # of text, with all draws: for less the interpreter lock is not taken
     MOST_DOZES = 50
 
 cdef double MOST_EXPECTED = 1e12
