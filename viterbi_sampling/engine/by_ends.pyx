@@ -99,18 +99,19 @@ cdef inline void sum_up(const Automaton* automaton, const double* weights, const
         sum = sums[from_] * weights[token_of(pieces[0])]
         if paths != NULL:
             count = paths[from_]
-        # Most ends have one or two edges: the second is nought times the first where there is none.
-        k = edges > 1
-        from_ = i - length_of(pieces[k])
-        sum += sums[from_] * weights[token_of(pieces[k])] * <double>k
-        if paths != NULL:
-            count += paths[from_] & -k
-        choices[i] = choices[i - 1] + k
-        for k in range(2, edges):
-            from_ = i - length_of(pieces[k])
-            sum += sums[from_] * weights[token_of(pieces[k])]
+        choices[i] = choices[i - 1]
+        if edges > 1:
+            choices[i] += 1
+            # Most ends have no more than two: the first round is written out.
+            from_ = i - length_of(pieces[1])
+            sum += sums[from_] * weights[token_of(pieces[1])]
             if paths != NULL:
                 count += paths[from_]
+            for k in range(2, edges):
+                from_ = i - length_of(pieces[k])
+                sum += sums[from_] * weights[token_of(pieces[k])]
+                if paths != NULL:
+                    count += paths[from_]
         sums[i] = sum
         least = min(least, sum)
         greatest = max(greatest, sum)
