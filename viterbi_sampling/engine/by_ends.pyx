@@ -33,17 +33,15 @@ cdef enum:
 
 
 cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t first, int32_t read, int32_t lower, int32_t known,
-                    const double* values, Ints* cuts) noexcept nogil:
+                    Ints* cuts) noexcept nogil:
     """The cuts of a text behind `lower` up to `read`, from the last to the first; `ends` tells from `first` on what ends there.
 
-    A piece that ends behind `read` begins at `known` or later. The values of the longest tokens are asked for. False without
-    memory.
+    A piece that ends behind `read` begins at `known` or later. False without memory.
     """
     cdef const uint32_t* pieces = automaton.pieces
     cdef const uint32_t* before = ends - first - 1
     cdef int32_t at, least = known          # where the earliest piece begins that ends behind `at`
     cdef int32_t* found
-    cdef uint32_t piece
     cdef size_t count = 0
     if not reserve_ints(cuts, read - lower):
         return False
@@ -51,9 +49,7 @@ cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t fi
     for at in range(read, lower, -1):
         found[count] = at
         count += at <= least
-        piece = pieces[before[at] >> 8]
-        prefetch(&values[token_of(piece)])
-        least = min(least, at - length_of(piece))
+        least = min(least, at - length_of(pieces[before[at] >> 8]))
     cuts.size = count
     return True
 
@@ -432,7 +428,7 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
         find_endings(automaton, text + read, count, &state, found + (read - cut))
         read += count
         known = read if read == size else read - depth_of(automaton, state)
-        if not find_cuts(automaton, found, cut, read, lower, known, weights.values, cuts):
+        if not find_cuts(automaton, found, cut, read, lower, known, cuts):
             return NO_MEMORY
         begin = cut
         next_key = key_of_short(text + begin, cuts.data[cuts.size - 1] - begin) if cuts.size else 0
