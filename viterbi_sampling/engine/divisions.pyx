@@ -99,6 +99,6 @@ cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tup
         divisions.count += 1
         if division.status != OK:
             break
-    for space in spaces:
+    for space in reversed(spaces):      # as in `run` of the driver
         encoder.give_back(key, space)
     return divisions
