@@ -19,6 +19,7 @@ cdef enum:
     FIRST_SLOTS = 1 << 12
     SMALL = 1 << 18             # bytes of an arena that grows little by little
     CACHE_LINE = 64
+    BEGINNING = 48              # bytes of a record: what is known of a word, and the upper bits of 16 thresholds
 
 cdef bint new_slots(Table* table, size_t count) noexcept nogil:
     """Give the table `count` empty slots instead of those it has, which are not freed; False without memory."""
@@ -113,7 +114,8 @@ cdef Slot* take(Table* table, Slot* place, const uint8_t* word, int32_t size, si
         return NULL
     if bytes:
         k = (<size_t>table.arena.data + table.arena.size) & (CACHE_LINE - 1)
-        if k > CACHE_LINE - 48 and size <= SHORT_WORD:
+        # The beginning of a record, which all draws read, lies in one cache line.
+        if k > CACHE_LINE - BEGINNING and size <= SHORT_WORD:
             table.arena.size += CACHE_LINE - k
         wanted = table.arena.size + ((bytes + 7) & ~<size_t>7)
         if size > SHORT_WORD:
