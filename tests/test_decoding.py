@@ -50,16 +50,20 @@ def test_the_first_row_with_what_is_no_id_is_named(bundled: Tokenizer, threads: 
     size = len(batch[0])
     for row, wrong in ((99_999, -1), (70_000, 2**31 - 1), (50_001, len(bundled))):
         ids[row * size + 1] = wrong
-    with pytest.raises(ValueError, match=rf"ids\[1\] = {len(bundled)} of row 50001 is not an id of this model"):
+    with pytest.raises(ValueError, match=rf"^row 50001 of batch: ids\[1\] = {len(bundled)} is not an id of this model"):
         bundled.decode_batch(Batch(ids, batch.offsets), num_threads=threads)
     lists: list[Any] = batch.to_list()
     lists[50_001] = [1, len(bundled)]
     lists[70_000] = ["x"]
-    with pytest.raises(ValueError, match=rf"ids\[1\] = {len(bundled)} is not an id of this model"):
+    with pytest.raises(ValueError, match=rf"^row 50001 of batch: ids\[1\] = {len(bundled)} is not an id of this model"):
         bundled.decode_batch(lists, num_threads=threads)
     lists[50_001] = [1, True, 2]
-    with pytest.raises(TypeError, match="ids must be a flat sequence of int"):
+    with pytest.raises(TypeError, match=r"^row 70000 of batch: ids must be a flat sequence of int"):
         bundled.decode_batch(lists, num_threads=threads)
+    wrong_batch: Any
+    for wrong_batch in (5, "text", b"bytes"):
+        with pytest.raises(TypeError, match="batch must be a Batch or sequences of ids, not"):
+            bundled.decode_batch(wrong_batch, num_threads=threads)
 
 
 @pytest.mark.parametrize("offsets", [[0, 3], [0, 2, 1], [-1, 2], [0, 2**40], [1, 0]])

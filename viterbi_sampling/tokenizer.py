@@ -387,7 +387,9 @@ class Tokenizer:
             bounds = np.ascontiguousarray(batch.offsets, np.int64)
             rows = rows_of_array(np.ascontiguousarray(ids), bounds, len(self))
         else:
-            rows = rows_of_lists(tuple(batch), len(self), self._checked_ids)
+            if not isinstance(batch, Iterable) or isinstance(batch, str | bytes):
+                raise TypeError(f"batch must be a Batch or sequences of ids, not {type(batch).__name__}")
+            rows = rows_of_lists(tuple(batch), len(self), self._checked_row)
         return self._texts(rows, thread_count(num_threads))
 
     def normalize(self, text: Text) -> str:
@@ -848,6 +850,12 @@ class Tokenizer:
             at = int(np.flatnonzero(outside)[0])
             raise ValueError(f"ids[{at}] = {array[at]} is not an id of this model: ids are 0 to {len(self) - 1}")
         return np.ascontiguousarray(array, np.int32)
+
+    def _checked_row(self, ids: Any, row: int) -> npt.NDArray[np.int32]:
+        try:
+            return self._checked_ids(ids)
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"row {row} of batch: {error}") from None
 
     def _texts(self, rows: IdRows, threads: int) -> list[str]:
         decoder, denormalizer = self._decoding

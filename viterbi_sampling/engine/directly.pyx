@@ -44,6 +44,12 @@ cdef inline bint may_be_few(Algorithm algorithm, const Vocabulary* vocabulary, c
             and not (vocabulary.steps != NULL and lattice.count >= lattice.at - lattice.cut + <size_t>MOST_PATHS))
 
 
+cdef inline int more_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* scratch, int32_t* ready) noexcept nogil:
+    """Go on with the lattice, as next_edges; CANCELLED where that is wanted."""
+    cdef int status = next_edges(vocabulary, algorithm, scratch, ready, scratch.lattice.count + EDGES_AT_ONCE)
+    return CANCELLED if status >= 0 and scratch.cancelled[0] else status
+
+
 cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights,
                          const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t end, Stream* stream,
                          Scratch* scratch, Tokens* out, Sum* log_prob) noexcept nogil:
@@ -55,11 +61,9 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
     lattice_start(lattice, text, begin, end)
     lattice.values = weights.values
     while lattice.at < end:
-        status = next_edges(vocabulary, algorithm, scratch, &ready, lattice.count + EDGES_AT_ONCE)
+        status = more_edges(vocabulary, algorithm, scratch, &ready)
         if status < 0:
             return status
-        if scratch.cancelled[0]:
-            return CANCELLED
         if algorithm == FFBS and status == MORE:
             continue            # sampling backwards needs all edges of a part; the others let go of them as they pass
         count = MOST_PATHS + 1
@@ -116,11 +120,9 @@ cdef int count_directly(Algorithm algorithm, const Vocabulary* vocabulary, const
     cdef size_t k
     lattice_start(lattice, text, begin, end)
     while lattice.at < end:
-        status = next_edges(vocabulary, algorithm, scratch, &ready, lattice.count + EDGES_AT_ONCE)
+        status = more_edges(vocabulary, algorithm, scratch, &ready)
         if status < 0:
             return status
-        if scratch.cancelled[0]:
-            return CANCELLED
         count = MOST_PATHS + 1
         if status == OK and whole and may_be_few(algorithm, vocabulary, lattice):
             count = count_paths(lattice, &scratch.path)

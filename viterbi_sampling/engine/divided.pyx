@@ -30,21 +30,20 @@ from functools import partial
 from libc.math cimport fabsf
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 from viterbi_sampling.engine.beside import Beside
 from viterbi_sampling.engine.borders cimport next_border
 from viterbi_sampling.engine.buffer cimport (
-    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, Sum, add, extend, reserve_exactly, reserve_ints,
+    CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Ints, add, extend, reserve_exactly, reserve_ints,
 )
 from viterbi_sampling.engine.choices cimport VITERBI
-from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.normalizer cimport normalize, normalize_part
 from viterbi_sampling.engine.placing cimport Cursor, Given, place_next, place_spans
 from viterbi_sampling.engine.sampling cimport count_uniforms, sample
 from viterbi_sampling.engine.stream cimport stream_pass, stream_start
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
-from viterbi_sampling.engine.viterbi cimport Record, Score, between, know, known_now, learn, limit_of
+from viterbi_sampling.engine.viterbi cimport Record, between, know, known_now, learn, limit_of
 from viterbi_sampling.engine.words cimport (
     INLINE_TOKENS, LOOKED, MAX_WORD, Ahead, Slot, find_ahead, is_run, look_ahead, record_of, runs_are_near, skipped,
     tokens_in,

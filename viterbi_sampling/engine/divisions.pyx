@@ -3,7 +3,7 @@
 Each of them is divided among all threads, one after the other, before the other rows are handed out.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memset
 

@@ -1,6 +1,6 @@
 # The batch driver: rows of texts in, ids out.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 from viterbi_sampling.engine.buffer cimport Ints
 from viterbi_sampling.engine.divisions cimport Divided, Divisions

@@ -1,6 +1,6 @@
 # The steps of a pipeline that replace characters by tables: Unicode normalization forms, accents, case.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 from viterbi_sampling.engine.rewriting cimport Text, View
 

@@ -58,8 +58,8 @@ cdef object not_an_id(IdRows rows, Py_ssize_t row):
     for k in range(count_of(rows, row)):
         id = ids_of(rows, row)[k]
         if not 0 <= id < rows.end:
-            return ValueError(f"ids[{k}] = {id} of row {row} is not an id of this model: ids are 0 to {rows.end - 1}")
-    return ValueError(f"the ids of row {row} have changed while they were read")
+            return ValueError(f"row {row} of batch: ids[{k}] = {id} is not an id of this model: ids are 0 to {rows.end - 1}")
+    return ValueError(f"row {row} of batch: the ids have changed while they were read")
 
 
 def rows_of_array(const int32_t[::1] ids not None, const int64_t[::1] bounds not None, int64_t end):
@@ -81,7 +81,7 @@ def rows_of_array(const int32_t[::1] ids not None, const int64_t[::1] bounds not
 cdef class ListedIds(IdRows):
     """Rows of a tuple of sequences of ids, read little by little, so that the first are at work before the last are."""
 
-    cdef object checked         # gives an int32 array of the ids of what is no list of int, or raises what is wrong
+    cdef object checked         # gives an int32 array of the ids of a row that is no list of int, or raises what is wrong
     cdef list blocks            # of memory: what was read at once
 
     cdef int more(self) except -1:
@@ -99,7 +99,7 @@ cdef class ListedIds(IdRows):
                 row = (<tuple>self.owner)[i]
                 plain = type(row) is list and add_list(&read, <list>row, self.end)
                 if not plain:
-                    add_array(&read, self.checked(row))
+                    add_array(&read, self.checked(row, i))
                 self.sizes[i] = 4 * (<int64_t>read.size - self.sizes[i])
         finally:
             block.data = read.data
@@ -163,7 +163,7 @@ cdef int add_array(Ints* ids, const int32_t[::1] row) except -1:
 
 
 def rows_of_lists(tuple rows not None, int64_t end, checked):
-    """Rows of ids from 0 to `end` - 1. Of what is no list of such int `checked` makes an int32 array, or raises an error."""
+    """Rows of ids from 0 to `end` - 1. Of what is no list of such int `checked(row, number)` makes an int32 array, or raises."""
     cdef ListedIds listed = ListedIds()
     listed.allocate(len(rows))
     listed.owner = rows

@@ -1,6 +1,6 @@
 # A text rewritten by the model's rules, into the alphabet of the trie: a space stands for U+2581.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport uint8_t, uint32_t
 
 from viterbi_sampling.engine.buffer cimport Bytes, Ints
 from viterbi_sampling.engine.nfc cimport Composer, Composition

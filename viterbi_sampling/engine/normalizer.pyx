@@ -18,7 +18,7 @@ import numpy as np
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
 from viterbi_sampling.engine.charsmap cimport unit_has_leaf, unit_label, unit_offset
 from viterbi_sampling.engine.nfc cimport compose
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, Trie, step
+from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Trie, step
 from viterbi_sampling.engine.utf8 cimport decode
 from viterbi_sampling.engine.words cimport SLACK
 from viterbi_sampling.engine.nfc import composer

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memcpy
 
-from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
+from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, reserve_bytes, reserve_ints
 from viterbi_sampling.engine.cuts cimport lowest
 from viterbi_sampling.engine.rewriting cimport View, is_white
 from viterbi_sampling.engine.utf8 cimport code_at

@@ -7,16 +7,14 @@ Python objects are made of rows by the calling thread alone, which has the inter
 in their place, many at once but no more than a cache holds, while the others go on.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from viterbi_sampling.engine.arrays cimport array_from
-from viterbi_sampling.engine.buffer cimport (
-    MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, extend, reserve, reserve_bytes, reserve_exactly, reserve_ints,
-)
+from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, extend, reserve, reserve_bytes, reserve_exactly, reserve_ints
 from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.tokens cimport Tokens
 

@@ -8,8 +8,7 @@ from viterbi_sampling.engine.scratch cimport Cell, Scratch
 from viterbi_sampling.engine.stream cimport Stream
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens
 
-# Sums of weights are moderate from SMALL to LARGE, and may be added up at once from VERY_SMALL to VERY_LARGE. A uniform is a
-# whole number of UNITs. CLOSE and APART, relative, are how far rounding can move one side of a comparison with it.
+# Sums of weights are moderate from SMALL to LARGE, and may be added up at once from VERY_SMALL to VERY_LARGE. CLOSE and APART, relative, are how far rounding can move one side of a comparison with it.
 cdef extern from *:
     """
     static const double viterbi_sampling_large = 1.6069380442589903e60;         // 2^200
@@ -18,7 +17,6 @@ cdef extern from *:
     static const double viterbi_sampling_very_small = 3.872591914849318e-121;   // 2^-400
     static const double viterbi_sampling_close = 8.881784197001252e-16;         // 2^-50
     static const double viterbi_sampling_apart = 9.094947017729282e-13;         // 2^-40
-    static const double viterbi_sampling_unit = 1.1102230246251565e-16;         // 2^-53
     """
     const double LARGE "viterbi_sampling_large"
     const double SMALL "viterbi_sampling_small"
@@ -26,7 +24,6 @@ cdef extern from *:
     const double VERY_SMALL "viterbi_sampling_very_small"
     const double CLOSE "viterbi_sampling_close"
     const double APART "viterbi_sampling_apart"
-    const double UNIT "viterbi_sampling_unit"
 
 # Add the tokens of the best path over text[begin:size] in double precision, of a complete vocabulary. `begin` is a cut,
 # and `total` the score so far, before and after. A Status.

@@ -1,6 +1,6 @@
 # UTF-8 as sentencepiece reads it: lengths from the first byte, strict decoding, a byte at a time where it fails.
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
 cdef enum:

@@ -91,7 +91,7 @@ class Decoding(State):
             spelled = [[unigram.spelled(checked_id(id, size)) for id in row] for row in ids]
             return self._decode_pieces(spelled, kind, as_bytes, False)
 
-        def checked(row: list[Any]) -> npt.NDArray[np.int32]:
+        def checked(row: list[Any], _number: int) -> npt.NDArray[np.int32]:
             return np.array([checked_id(id, size) for id in row], np.int32)
 
         texts = unigram.tokenizer._texts(rows_of_lists(tuple(ids), size, checked), threads)
