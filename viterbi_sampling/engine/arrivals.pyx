@@ -9,7 +9,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.string cimport memmove
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK
-from viterbi_sampling.engine.endings cimport ENDS, Automaton, depth_of, find_endings, length_of, token_of
+from viterbi_sampling.engine.endings cimport ENDS, Automaton, depth_of, edges_of, find_endings, length_of, list_of, token_of
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, reserve_cells
 from viterbi_sampling.engine.sweeps cimport read_back
@@ -40,8 +40,8 @@ cdef int best_arrivals(const Vocabulary* vocabulary, const Spelling* spelling, c
     cdef Cell* cells
     cdef uint32_t ends[ENDS]
     cdef uint32_t state = ROOT, piece, kept, mask
-    cdef int32_t read = begin, cut = begin, lower = begin, known, last_cut, count, i, k, paths
-    cdef double best, candidate
+    cdef int32_t read = begin, cut = begin, lower = begin, known, last_cut, count, i, k, edges
+    cdef double best, before, candidate
     cdef int status
     if not reserve_cells(scratch, 1):
         return NO_MEMORY
@@ -54,20 +54,26 @@ cdef int best_arrivals(const Vocabulary* vocabulary, const Spelling* spelling, c
             return NO_MEMORY
         find_endings(automaton, text + read, count, &state, ends)
         cells = scratch.cells + (read - cut)
+        best = cells[0].value
         for i in range(1, count + 1):
-            pieces = automaton.pieces + (ends[i - 1] >> 8)
-            paths = ends[i - 1] & 0xFF
-            kept = pieces[0]
-            prefetch(&scores[token_of(automaton.pieces[ends[min(i + AHEAD, count) - 1] >> 8])])
+            pieces = list_of(automaton, ends[i - 1])
+            edges = edges_of(ends[i - 1])
+            kept = pieces[edges > 1]
+            prefetch(&scores[token_of(list_of(automaton, ends[min(i + AHEAD, count) - 1])[1])])
             cells[i].exponent = read + i - length_of(kept)
+            before = best
             best = cells[i - length_of(kept)].value + scores[token_of(kept)]
-            for k in range(1, paths):
+            for k in range(2, edges):
                 piece = pieces[k]
                 candidate = cells[i - length_of(piece)].value + scores[token_of(piece)]
                 # The tie rule: only a strictly greater score replaces, so the earliest start wins.
                 mask = -<uint32_t>(candidate > best)
                 best = candidate if candidate > best else best
                 kept ^= (kept ^ piece) & mask
+            candidate = before + scores[token_of(pieces[0])]
+            mask = -<uint32_t>(candidate > best)
+            best = candidate if candidate > best else best
+            kept ^= (kept ^ pieces[0]) & mask
             cells[i].value = best
             cells[i].start = read + i - length_of(kept)
             cells[i].token = token_of(kept)

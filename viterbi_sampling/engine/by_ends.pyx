@@ -15,12 +15,14 @@ from libc.string cimport memcpy, memmove
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve_doubles, reserve_ints
 from viterbi_sampling.engine.choices cimport CERTAIN, MOST_EDGES, MOST_PATHS, PERFECT, Weights
 from viterbi_sampling.engine.directly cimport sample_directly
-from viterbi_sampling.engine.endings cimport ENDS, Automaton, depth_of, find_endings, length_of, token_of
+from viterbi_sampling.engine.endings cimport (
+    ENDS, Automaton, depth_of, edges_of, find_endings, length_of, list_of, token_of,
+)
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Arrivals, Scratch, Short
 from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_look, stream_next, stream_skip, stream_take, uniform_of
 from viterbi_sampling.engine.sweeps cimport APART, CLOSE, LARGE, SMALL, VERY_LARGE, VERY_SMALL
-from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_path
+from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport ROOT
 from viterbi_sampling.engine.words cimport KEY_MASKS, prefetch
 
@@ -29,6 +31,7 @@ cdef enum:
     LOOKED_AHEAD = 2048         # words of the stream that are made at once
     BETWEEN_SHIFTS = 64         # ends after which sums are looked at
     ANY_EDGES = 10              # bytes of a part that has less than MOST_PATHS edges, whatever they are
+    FEW_TOKENS = 8              # of a path that are copied in any case
     UNUSUAL = 1                 # a part is to be sampled edge by edge: sums leave the doubles, or a draw falls on a border
 
 
@@ -38,7 +41,6 @@ cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t fi
 
     A piece that ends behind `read` begins at `known` or later. False without memory.
     """
-    cdef const uint32_t* pieces = automaton.pieces
     cdef const uint32_t* before = ends - first - 1
     cdef int32_t at, least = known          # where the earliest piece begins that ends behind `at`
     cdef int32_t* found
@@ -49,7 +51,7 @@ cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t fi
     for at in range(read, lower, -1):
         found[count] = at
         count += at <= least
-        least = min(least, at - length_of(pieces[before[at] >> 8]))
+        least = min(least, at - length_of(list_of(automaton, before[at])[1]))
     cuts.size = count
     return True
 
@@ -81,40 +83,49 @@ cdef int write_again(const Automaton* automaton, int32_t at, Arrivals* found) no
     return OK
 
 
-cdef inline void sum_up(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t first, int32_t last,
+cdef inline void sum_up(const Automaton* automaton, const double* weights, const uint32_t* ends, Py_ssize_t first, Py_ssize_t last,
                         double* sums, int32_t* paths, Arrivals* found) noexcept nogil:
     """The sums at the ends behind `first` up to `last`, and unless it is NULL the number of paths to each."""
     cdef const uint32_t* pieces
-    cdef int32_t* choices = found.choices.data
-    cdef int32_t i, k, edges, from_, count = 0
-    cdef double sum, least = found.least, greatest = found.greatest
+    cdef double* shortest = found.shortest.data
+    cdef double* longest = found.longest.data
+    cdef Py_ssize_t i, from_
+    cdef int32_t k, edges, count = 0
+    cdef double sum = sums[first], rest, least = found.least, greatest = found.greatest
+    if paths != NULL:
+        count = paths[first]
     for i in range(first + 1, last + 1):
-        pieces = automaton.pieces + (ends[i - 1] >> 8)
-        edges = <int32_t>(ends[i - 1] & 0xFF)
-        from_ = i - length_of(pieces[0])
-        sum = sums[from_] * weights[token_of(pieces[0])]
+        pieces = list_of(automaton, ends[i - 1])
+        edges = edges_of(ends[i - 1])
+        # Without a branch where there is only the byte: the other one has no weight then.
+        from_ = i - length_of(pieces[1])
+        rest = longest[i] = sums[from_] * weights[token_of(pieces[1])]
         if paths != NULL:
-            count = paths[from_]
-        choices[i] = choices[i - 1]
-        if edges > 1:
-            choices[i] += 1
-            # Most ends have no more than two: the first round is written out.
-            from_ = i - length_of(pieces[1])
-            sum += sums[from_] * weights[token_of(pieces[1])]
+            count += paths[from_] & -(edges > 1)
+        for k in range(2, edges):
+            from_ = i - length_of(pieces[k])
+            rest += sums[from_] * weights[token_of(pieces[k])]
             if paths != NULL:
                 count += paths[from_]
-            for k in range(2, edges):
-                from_ = i - length_of(pieces[k])
-                sum += sums[from_] * weights[token_of(pieces[k])]
-                if paths != NULL:
-                    count += paths[from_]
+        shortest[i] = sum * weights[token_of(pieces[0])]
+        sum = rest + shortest[i]
         sums[i] = sum
-        least = min(least, sum)
-        greatest = max(greatest, sum)
+        least = least if least < sum else sum
+        greatest = greatest if greatest > sum else sum
         if paths != NULL:
-            paths[i] = min(count, MOST_PATHS + 1)
+            count = min(count, MOST_PATHS + 1)
+            paths[i] = count
     found.least = least
     found.greatest = greatest
+
+
+cdef void count_choices(const uint32_t* ends, int32_t size, int32_t* choices) noexcept nogil:
+    """How many ends up to each several edges lead to."""
+    cdef int32_t i, count = 0
+    choices[0] = 0
+    for i in range(size):
+        count += edges_of(ends[i]) > 1
+        choices[i + 1] = count
 
 
 cdef inline bint are_moderate(const Arrivals* found) noexcept nogil:
@@ -124,22 +135,20 @@ cdef inline bint are_moderate(const Arrivals* found) noexcept nogil:
 
 cdef int add_up(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, int32_t* paths,
                 Arrivals* found) noexcept nogil:
-    """The forward sums of a part, and how many ends up to each several edges lead to.
+    """The forward sums of a part.
 
     The sum of a position is at position + shift; `found.shifts` holds pairs: a position, and the shift up to there.
     `paths` gets the number of paths to each position, MOST_PATHS + 1 for more, or is NULL.
     """
     cdef int32_t done = 0, last
     cdef int status
-    if not reserve_ints(&found.choices, size + 1) or not reserve_doubles(&found.sums, 1):
-        return NO_MEMORY
-    found.shifts.size = found.shift = found.choices.data[0] = 0
+    found.shifts.size = found.shift = 0
     found.sums.data[0] = found.least = found.greatest = 1.0
     if paths != NULL:
         paths[0] = 1
     while True:
         last = min(size, done + BETWEEN_SHIFTS)
-        if not reserve_doubles(&found.sums, last + found.shift + 1):
+        if found.shift and not reserve_doubles(&found.sums, last + found.shift + 1):
             return NO_MEMORY
         if paths != NULL:
             sum_up(automaton, weights, ends, done, last, found.sums.data + found.shift, paths, found)
@@ -196,14 +205,15 @@ cdef int learn_short(const Automaton* automaton, const double* weights, const ui
         kept.thresholds[i] = CERTAIN
     left[0] = 1.0
     at[0] = size
-    untried[0] = <int32_t>(ends[size - 1] & 0xFF)
+    untried[0] = edges_of(ends[size - 1])
     while depth >= 0:
         if untried[depth] == 0:
             depth -= 1
             continue
+        pieces = list_of(automaton, ends[at[depth] - 1])
+        # The byte, and then from the shortest to the longest.
+        piece = pieces[untried[depth] if untried[depth] < edges_of(ends[at[depth] - 1]) else 0]
         untried[depth] -= 1
-        pieces = automaton.pieces + (ends[at[depth] - 1] >> 8)
-        piece = pieces[untried[depth]]
         from_ = at[depth] - length_of(piece)
         tokens[depth] = token_of(piece)
         share = left[depth] * (sums[from_] * weights[token_of(piece)] / sums[at[depth]])
@@ -211,7 +221,7 @@ cdef int learn_short(const Automaton* automaton, const double* weights, const ui
             depth += 1
             left[depth] = share
             at[depth] = from_
-            untried[depth] = <int32_t>(ends[from_ - 1] & 0xFF)
+            untried[depth] = edges_of(ends[from_ - 1])
             continue
         total += share
         if count < SHORT_PATHS - 1:
@@ -228,14 +238,15 @@ cdef int learn_short(const Automaton* automaton, const double* weights, const ui
 
 cdef inline bint draw_short(const Short* kept, Stream* stream, Tokens* out) noexcept nogil:
     """Add one of the paths that are kept, without spans. False without memory."""
-    cdef int32_t path = 0, first, i
+    cdef int32_t path, first, i
     cdef int32_t* ids
     cdef double uniform
     if not reserve_ints(&out.ids, out.ids.size + SHORT):
         return False
-    if kept.thresholds[0] <= 1.0:
-        uniform = stream_next(stream)
-        path = (uniform >= kept.thresholds[0]) + (uniform >= kept.thresholds[1]) + (uniform >= kept.thresholds[2])
+    # Without a branch: where there is one path, the uniform stays for others.
+    uniform = uniform_of(stream_take(stream, 1)[0])
+    stream.at -= kept.thresholds[0] > 1.0
+    path = (uniform >= kept.thresholds[0]) + (uniform >= kept.thresholds[1]) + (uniform >= kept.thresholds[2])
     first = kept.first >> (4 * path) & 0xF
     # All places are written; what is not there is overwritten.
     ids = out.ids.data + out.ids.size
@@ -248,63 +259,66 @@ cdef inline bint draw_short(const Short* kept, Stream* stream, Tokens* out) noex
 
 # -- other parts -------------------------------------------------------------------------------------
 
-cdef bint add_found(Tokens* out, const Spelling* spelling, const uint8_t* text, int32_t begin, const int32_t* path,
-                    int32_t count) noexcept nogil:
-    """Add a path of (token, end) pairs, the last token first. False without memory."""
-    cdef int32_t k
-    cdef int32_t* ids
+cdef inline bint add_found(Tokens* out, const Spelling* spelling, const int32_t* lengths, const uint8_t* text, int32_t begin,
+                           const int32_t* tokens, int32_t count) noexcept nogil:
+    """Add the tokens of a path, behind which FEW_TOKENS may be read. False without memory."""
     if out.with_spans:
-        return add_path(out, spelling, text, path, count, begin)
-    if not reserve_ints(&out.ids, out.ids.size + count):
+        return add_tokens(out, spelling, lengths, text, begin, tokens, count, False)
+    if not reserve_ints(&out.ids, out.ids.size + max(count, <int32_t>FEW_TOKENS)):
         return False
-    ids = out.ids.data + out.ids.size + count
-    for k in range(count):
-        ids -= 1
-        ids[0] = path[2 * k]
+    memcpy(out.ids.data + out.ids.size, tokens, FEW_TOKENS * sizeof(int32_t))
+    if count > FEW_TOKENS:
+        memcpy(out.ids.data + out.ids.size, tokens, count * sizeof(int32_t))
     out.ids.size += count
     out.after_unknown = False
     return True
 
 
-cdef int32_t draw_few(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t begin, int32_t size,
-                      const double* sums, double uniform, int32_t* path) noexcept nogil:
+cdef inline double by(uint32_t piece, int32_t at, const double* sums, const double* weights) noexcept nogil:
+    """The sum of the paths that come to a position by a piece."""
+    return sums[at - length_of(piece)] * weights[token_of(piece)]
+
+
+cdef int32_t draw_few(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, double uniform,
+                      const Arrivals* found, int32_t* tokens) noexcept nogil:
     """Choose a path from its end, edge by edge, where it is clear on which side of each border the uniform lies; else 0.
 
-    As walk_back in sweeps.pyx, with the weights themselves in the place of shares of the sum over the part.
+    As walk_back in sweeps.pyx, with the weights themselves in the place of shares of the sum over the part. The tokens are
+    written before `tokens`: how many there are is returned.
     """
+    cdef const double* sums = found.sums.data
     cdef double target = uniform * sums[size], apart = APART * sums[size], left = 1.0, total = 0.0, border
-    cdef int32_t at = size, count = 0, k, from_, beyond
+    cdef int32_t at = size, count = 0, k, place
     cdef const uint32_t* pieces
     cdef uint32_t piece
     cdef bint unclear
     while at > 0:
-        pieces = automaton.pieces + (ends[at - 1] >> 8)
-        # All edges of this end, since which one it will be is as good as random.
-        border = total
-        beyond = 0
-        unclear = False
-        for k in range(<int32_t>(ends[at - 1] & 0xFF) - 1, -1, -1):
-            piece = pieces[k]
-            from_ = at - length_of(piece)
-            border += left * (sums[from_] * weights[token_of(piece)])
+        pieces = list_of(automaton, ends[at - 1])
+        # All edges of this end, the shortest first, since which one it will be is as good as random.
+        border = total + left * found.shortest.data[at]
+        unclear = fabs(target - border) <= apart
+        total = border if target >= border else total
+        place = target >= border
+        for k in range(edges_of(ends[at - 1]) - 1, 1, -1):
+            place = k if target >= border else place
+            border += left * by(pieces[k], at, sums, weights)
             unclear = unclear | (fabs(target - border) <= apart)
             total = border if target >= border else total
-            beyond += target >= border
-        k = <int32_t>(ends[at - 1] & 0xFF) - 1 - beyond
-        if unclear or k < 0:
+        place = 1 if target >= border else place
+        border += left * found.longest.data[at]
+        if unclear | (target >= border) | (fabs(target - border) <= apart):
             return 0
-        piece = pieces[k]
-        path[2 * count] = token_of(piece)
-        path[2 * count + 1] = begin + at
+        piece = pieces[place]
         count += 1
+        tokens[-count] = token_of(piece)
         left *= weights[token_of(piece)]
         at -= length_of(piece)
     return count
 
 
-cdef int32_t choose(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t begin, int32_t size,
-                    Stream* stream, Arrivals* found, int32_t* path) noexcept nogil:
-    """The choices at the ends of the path, from the last to the first: the number of its tokens, or -1 without memory.
+cdef int32_t choose(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, Stream* stream,
+                    Arrivals* found, int32_t* tokens) noexcept nogil:
+    """The choices at the ends of the path, from the last to the first, written before `tokens`: how many, or -1 without memory.
 
     Whether uniform < share / sum is asked as uniform * sum < share, without a division, and with it only where rounding
     could tell the one from the other.
@@ -314,7 +328,7 @@ cdef int32_t choose(const Automaton* automaton, const double* weights, const uin
     cdef const double* sums
     cdef const uint32_t* pieces
     cdef uint32_t piece
-    cdef int32_t at = size, count = 0, last, beyond, k, low = choices[size], high, shift = found.shift
+    cdef int32_t at = size, count = 0, edges, place, k, low = choices[size], high, shift = found.shift
     cdef size_t shifts = found.shifts.size
     cdef double uniform, product, share
     cdef bint unclear, at_once = low <= <int32_t>(STREAM_WORDS - 4)
@@ -326,10 +340,10 @@ cdef int32_t choose(const Automaton* automaton, const double* weights, const uin
             shifts -= 2
             shift = found.shifts.data[shifts + 1]
         sums = found.sums.data + shift
-        pieces = automaton.pieces + (ends[at - 1] >> 8)
-        last = <int32_t>(ends[at - 1] & 0xFF) - 1
-        beyond = 0
-        if last > 0:
+        pieces = list_of(automaton, ends[at - 1])
+        edges = edges_of(ends[at - 1])
+        place = 0
+        if edges > 1:
             if choices[at] <= low:
                 high = choices[at]
                 low = max(0, high - <int32_t>LOOKED_AHEAD)
@@ -339,33 +353,50 @@ cdef int32_t choose(const Automaton* automaton, const double* weights, const uin
                 words = <const uint64_t*>found.words.data
             uniform = uniform_of(words[choices[at] - 1 - low])
             product = uniform * sums[at]
-            share = 0.0
-            unclear = False
-            # All edges of this end, since which one it will be is as good as random.
-            for k in range(last, 0, -1):
-                share += sums[at - length_of(pieces[k])] * weights[token_of(pieces[k])]
+            # As in draw_few; the longest takes the rest.
+            share = found.shortest.data[at]
+            unclear = fabs(product - share) <= share * CLOSE
+            for k in range(edges - 1, 1, -1):
+                place = k if product >= share else place
+                share += by(pieces[k], at, sums, weights)
                 unclear = unclear | (fabs(product - share) <= share * CLOSE)
-                beyond += product >= share
+            place = 1 if product >= share else place
             if unclear:
-                beyond = 0
-                share = 0.0
-                for k in range(last, 0, -1):
-                    share += sums[at - length_of(pieces[k])] * weights[token_of(pieces[k])]
-                    beyond += uniform >= share / sums[at]
-        piece = pieces[last - beyond]
-        path[2 * count] = token_of(piece)
-        path[2 * count + 1] = begin + at
+                place = place_by_shares(pieces, edges, uniform, at, sums, weights)
+        piece = pieces[place]
         count += 1
+        tokens[-count] = token_of(piece)
         at -= length_of(piece)
     if not at_once:
         stream_skip(stream, choices[size])
     return count
 
 
-cdef int sample_part(const Automaton* automaton, const Weights* weights, const Spelling* spelling, const uint8_t* text,
+cdef int32_t place_by_shares(const uint32_t* pieces, int32_t edges, double uniform, int32_t at, const double* sums,
+                             const double* weights) noexcept nogil:
+    """The place in a list of several pieces into whose share of the sum a uniform falls."""
+    cdef double share = by(pieces[0], at, sums, weights)
+    cdef int32_t place = 0, k = edges - 1
+    while k > 0 and uniform >= share / sums[at]:
+        place = k
+        share += by(pieces[k], at, sums, weights)
+        k -= 1
+    return place
+
+
+cdef bint has_room(int32_t size, Scratch* scratch) noexcept nogil:
+    """Make room for parts of so many bytes. False without memory."""
+    cdef Arrivals* found = &scratch.arrivals
+    return (reserve_ints(&scratch.path, size + FEW_TOKENS) and reserve_ints(&found.choices, size + 1)
+            and reserve_doubles(&found.sums, size + 1) and reserve_doubles(&found.shortest, size + 1)
+            and reserve_doubles(&found.longest, size + 1))
+
+
+cdef int sample_part(const Vocabulary* vocabulary, const Weights* weights, const Spelling* spelling, const uint8_t* text,
                      int32_t begin, int32_t size, const uint32_t* ends, Stream* stream, Scratch* scratch,
                      Tokens* out) noexcept nogil:
     """Add a path over text[begin:begin + size]: OK, NO_MEMORY or UNUSUAL, and nothing is done then."""
+    cdef const Automaton* automaton = vocabulary.automaton
     cdef Arrivals* found = &scratch.arrivals
     cdef int32_t paths[MOST_EDGES + 1]
     cdef size_t edges = 0
@@ -373,11 +404,9 @@ cdef int sample_part(const Automaton* automaton, const Weights* weights, const S
     cdef int status
     cdef bint few
     cdef double uniform
-    if not reserve_ints(&scratch.path, 2 * size):
-        return NO_MEMORY
     if size > ANY_EDGES:
         for i in range(size):
-            edges += ends[i] & 0xFF
+            edges += edges_of(ends[i])
     # All positions are on a path, so that each edge that its end could do without is another path.
     few = edges <= <size_t>MOST_EDGES and edges < <size_t>(size + MOST_PATHS)
     status = add_up(automaton, weights.values, ends, size, &paths[0] if few else <int32_t*>NULL, found)
@@ -387,15 +416,18 @@ cdef int sample_part(const Automaton* automaton, const Weights* weights, const S
         if not are_moderate(found):
             return UNUSUAL
         uniform = stream_next(stream) if paths[size] > 1 else 0.0
-        count = draw_few(automaton, weights.values, ends, begin, size, found.sums.data, uniform, scratch.path.data)
+        count = draw_few(automaton, weights.values, ends, size, uniform, found, scratch.path.data + size)
         if count == 0:
             stream.at -= 1      # the one that was taken is in the buffer still
             return UNUSUAL
     else:
-        count = choose(automaton, weights.values, ends, begin, size, stream, found, scratch.path.data)
+        count_choices(ends, size, found.choices.data)
+        count = choose(automaton, weights.values, ends, size, stream, found, scratch.path.data + size)
         if count < 0:
             return NO_MEMORY
-    return OK if add_found(out, spelling, text, begin, scratch.path.data, count) else NO_MEMORY
+    if not add_found(out, spelling, vocabulary.lengths, text, begin, scratch.path.data + size - count, count):
+        return NO_MEMORY
+    return OK
 
 
 # -- a text ------------------------------------------------------------------------------------------
@@ -428,6 +460,8 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
         find_endings(automaton, text + read, count, &state, found + (read - cut))
         read += count
         known = read if read == size else read - depth_of(automaton, state)
+        if not has_room(read - cut, scratch):
+            return NO_MEMORY
         if not find_cuts(automaton, found, cut, read, lower, known, cuts):
             return NO_MEMORY
         begin = cut
@@ -446,7 +480,7 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
                 if status == OK and not draw_short(short_one, stream, out):
                     return NO_MEMORY
             else:
-                status = sample_part(automaton, weights, spelling, text, begin, end - begin, found + (begin - cut), stream,
+                status = sample_part(vocabulary, weights, spelling, text, begin, end - begin, found + (begin - cut), stream,
                                      scratch, out)
             if status == UNUSUAL:
                 status = sample_directly(PERFECT, vocabulary, weights, spelling, text, begin, end, stream, scratch, out, NULL)

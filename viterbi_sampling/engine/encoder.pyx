@@ -124,11 +124,6 @@ cdef class Encoder:
         self.vocabulary.single_scores = &single_view[0]
         self.vocabulary.lengths = &length_view[0]
         self.vocabulary.nodes = trie.nodes
-        if bytewise:
-            self.endings = Endings()
-            self.endings.make(trie, self.steps, &length_view[0], int(np.max(lengths)))
-            if self.endings.automaton.states != NULL:
-                self.vocabulary.automaton = &self.endings.automaton
         self.vocabulary.scores = &view[0]
         self.pieces = <int32_t>(scores.shape[0] - 1)
         if aliases is not None:
@@ -137,6 +132,11 @@ cdef class Encoder:
             self.spelling.whole_runs = True
             self.spelling.runs_end_at_spaces = self.vocabulary.restart == AT_SPACE
         self.vocabulary.pieces = self.spelling.pieces = self.pieces
+        if bytewise:
+            self.endings = Endings()
+            self.endings.make(trie, self.steps, &length_view[0], int(np.max(lengths)), self.pieces)
+            if self.endings.automaton.states != NULL:
+                self.vocabulary.automaton = &self.endings.automaton
         self.vocabulary.unknown = NO_PIECE if unknown_score is None else self.pieces
         self.vocabulary.unknown_score = 0 if unknown_score is None else unknown_score
         if unknown_score is not None and not bytewise:
@@ -213,7 +213,11 @@ cdef class Encoder:
 
     def weights(self, double alpha):
         """exp(alpha * score) of each token: (weights, exponents), see edge_weights."""
-        return edge_weights(self.scores, alpha)
+        weights, exponents = edge_weights(self.scores, alpha)
+        if self.vocabulary.automaton != NULL:
+            # Nothing is unknown; the automaton's lists have an edge of no weight there.
+            weights[self.pieces] = 0.0
+        return weights, exponents
 
     cdef Workspace borrow(self, tuple key):
         """A workspace for (what it is for, alpha): one that is on the shelf, or a new one."""

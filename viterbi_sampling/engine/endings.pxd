@@ -12,17 +12,18 @@ cdef struct State:              # a node of the trie; 16 bytes
     uint32_t base               # as in a Step: in the upper 24 bits; in the lower 8 the byte that leads here
     uint32_t shorter            # the state of the longest proper suffix of what leads here, by its offset in bytes
     uint32_t shorter_base       # the base of that, in such offsets
-    uint32_t pieces             # where the pieces that end here begin in a list: << 8; in the lower 8 bits how many
+    uint32_t pieces             # where the list of the pieces that end here begins: << 8; in the lower 8 bits how many
 
 cdef struct Automaton:
     State* states               # in the slots of the trie; the root is 0
-    uint32_t* pieces            # the lists, of each the longest piece first: its token << 8, and its length
+    uint32_t* pieces            # the lists: of each piece its token << 8, and its length. First the byte alone, then the
+                                # longest to the shortest; where there is none, a piece of no weight as long as a byte
     uint8_t* depths             # of each state the length of what leads here
     int32_t longest             # bytes of a piece
 
 cdef class Endings:             # the automaton of a complete vocabulary
     cdef Automaton automaton    # its pointers are NULL where the vocabulary is not complete, or too large
-    cdef int make(self, Trie trie, Steps steps, const int32_t* lengths, int32_t longest) except -1
+    cdef int make(self, Trie trie, Steps steps, const int32_t* lengths, int32_t longest, int32_t nothing) except -1
 
 # For each end from 1 on the `pieces` of the state after text[:end], in ends[end - 1], for a text of 1 to ENDS bytes. `state` is
 # the offset of the one before the text, and then of the one after it.
@@ -41,3 +42,12 @@ cdef inline int32_t length_of(uint32_t piece) noexcept nogil:
 
 cdef inline int32_t token_of(uint32_t piece) noexcept nogil:
     return <int32_t>(piece >> 8)
+
+
+cdef inline const uint32_t* list_of(const Automaton* automaton, uint32_t end) noexcept nogil:
+    return automaton.pieces + (end >> 8)
+
+
+cdef inline int32_t edges_of(uint32_t end) noexcept nogil:
+    """How many pieces end there."""
+    return <int32_t>(end & 0xFF)

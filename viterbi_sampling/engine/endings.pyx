@@ -3,21 +3,19 @@
 A state stands for the longest suffix of what has been read that begins some piece. All pieces that end where it is reached
 are suffixes of one another, so that each state has one list of them, made when the model is loaded, and states share lists.
 A byte takes one step and now and then another, whatever the number of pieces, where a walk down the trie from each position
-takes as many steps as its longest match has bytes.
+takes as many steps as its longest match has bytes. A state from which no byte leads on goes on as the longest shorter state
+from which some byte does: each byte would only find that out.
 
-One step waits for the one before it. Hence a text is read in many segments at once, whose steps do not depend on each
-other; each begins as if nothing stood before it. The reading of a segment goes on into the next one until it meets, at
-the same position, the state that the reading of that one had: from there on they are the same. Segments are begun from
-the last to the first, all at once. A reading takes at most two rounds a byte and at least one, so that one that has come
-x bytes into a segment of size s, after at least s + x rounds, finds at least (s + x) / 2 > x bytes of it read: it never
-overtakes, and what it writes is what stays.
+One step waits for the one before it. Hence a text is read in a few segments at once, whose steps do not depend on each
+other; each begins as if nothing stood before it. Afterwards what was read before a segment is gone on with in it until it
+meets, at the same position, the state that the reading of the segment had: from there on they are the same. Segments are
+gone through again from the first to the last, so that what was read before one is always what stays.
 
 Source: A. Aho and M. Corasick, "Efficient string matching: an aid to bibliographic search", 1975.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint32_t
 from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memset
 
 from viterbi_sampling.engine.buffer cimport reserve
 from viterbi_sampling.engine.matches cimport Steps
@@ -28,14 +26,15 @@ cdef enum:
     LABELS = 256
     MOST_LENGTH = 0xFF          # what the lower 8 bits hold, of lengths and of counts;
     MOST = 1 << 24              # and so much the upper ones, of tokens and of places in the lists
-    SEGMENT = 32                # bytes that a reading begins with
-    READINGS = ENDS // SEGMENT
+    SEGMENT = 32                # bytes that a reading has at least
+    READINGS = 8                # at once
 
 cdef struct Readings:           # what the next step of each needs; states by their offsets in bytes
     uint32_t child[READINGS]    # where the byte leads from its state,
     uint32_t other[READINGS]    # and from the shorter state,
     uint32_t shorter[READINGS]  # which is this one
     uint32_t at[READINGS]
+    uint32_t stop[READINGS]
 
 
 cdef class Endings:
@@ -46,12 +45,12 @@ cdef class Endings:
         free(self.automaton.pieces)
         free(self.automaton.depths)
 
-    cdef int make(self, Trie trie, Steps steps, const int32_t* lengths, int32_t longest) except -1:
-        """`lengths` are those of the tokens in bytes, `longest` the greatest of them."""
+    cdef int make(self, Trie trie, Steps steps, const int32_t* lengths, int32_t longest, int32_t nothing) except -1:
+        """`lengths` are those of the tokens in bytes, `longest` the greatest of them; `nothing` is a token of no weight."""
         cdef Automaton made
         cdef uint32_t* order = NULL
         cdef bint fits
-        if steps.steps == NULL or longest > <int32_t>MOST_LENGTH:
+        if steps.steps == NULL or longest > <int32_t>MOST_LENGTH or nothing >= <int32_t>MOST:
             return 0
         made.pieces = NULL
         made.longest = longest
@@ -59,7 +58,7 @@ cdef class Endings:
         made.depths = <uint8_t*>calloc(trie.size + LABELS, 1)
         order = <uint32_t*>malloc(trie.size * sizeof(uint32_t))
         fits = made.states != NULL and made.depths != NULL and order != NULL
-        cdef int status = fill(&made, trie.nodes, trie.size, steps, lengths, order) if fits else -1
+        cdef int status = fill(&made, trie.nodes, trie.size, steps, lengths, nothing, order) if fits else -1
         free(order)
         if status == 1:
             self.automaton = made
@@ -106,11 +105,12 @@ cdef size_t by_depth(const Node* nodes, size_t size, uint8_t* depths, uint32_t* 
     return count
 
 
-cdef int fill(Automaton* made, const Node* nodes, size_t size, Steps steps, const int32_t* lengths,
+cdef int fill(Automaton* made, const Node* nodes, size_t size, Steps steps, const int32_t* lengths, int32_t nothing,
               uint32_t* order) noexcept nogil:
     """1, or 0 where the lists would be too large, or -1 without memory."""
     cdef State* states = made.states
     cdef State* state
+    cdef const State* reached
     cdef size_t count, i, used = 0, capacity = 0
     cdef uint32_t node, child, shorter, others, k
     cdef uint8_t label
@@ -137,15 +137,25 @@ cdef int fill(Automaton* made, const Node* nodes, size_t size, Steps steps, cons
         if nodes[node].piece == NO_PIECE:
             continue
         others = state.pieces & 0xFF
-        if others == MOST_LENGTH or used + others + 1 > <size_t>MOST or nodes[node].piece >= <int32_t>MOST:
+        if others == MOST_LENGTH or used + others + 2 > <size_t>MOST or nodes[node].piece >= <int32_t>MOST:
             return 0
-        if not reserve(&made.pieces, &capacity, used + others + 1, sizeof(uint32_t)):
+        if not reserve(&made.pieces, &capacity, used + others + 2, sizeof(uint32_t)):
             return -1
-        made.pieces[used] = <uint32_t>nodes[node].piece << 8 | <uint32_t>lengths[nodes[node].piece]
-        for k in range(others):
+        made.pieces[used] = made.pieces[state.pieces >> 8]
+        made.pieces[used + 1] = <uint32_t>nothing << 8 | 1
+        for k in range(1, others):
             made.pieces[used + 1 + k] = made.pieces[(state.pieces >> 8) + k]
+        made.pieces[used + (others > 0)] = <uint32_t>nodes[node].piece << 8 | <uint32_t>lengths[nodes[node].piece]
         state.pieces = <uint32_t>used << 8 | (others + 1)
-        used += others + 1
+        used += max(others + 1, <uint32_t>2)
+    for i in range(count):
+        # From where no byte leads on, all are taken from the shorter state.
+        state = &states[order[i]]
+        if state.base >> 8 == size:
+            reached = &states[state.shorter]
+            state.base = (reached.base & ~<uint32_t>0xFF) | (state.base & 0xFF)
+            state.shorter = reached.shorter
+            state.shorter_base = reached.shorter_base
     for i in range(size + LABELS):
         states[i].shorter *= sizeof(State)
         states[i].shorter_base *= sizeof(State)
@@ -156,55 +166,92 @@ cdef inline const State* state_at(const State* states, uint32_t offset) noexcept
     return <const State*>(<const uint8_t*>states + offset)
 
 
+cdef inline void look_at(const State* states, const State* state, uint32_t byte, uint32_t k, Readings* readings) noexcept nogil:
+    """Set where the byte leads from a state, which is known a whole round before it is looked at."""
+    readings.child[k] = ((state.base >> 8) ^ byte) * <uint32_t>sizeof(State)
+    readings.other[k] = state.shorter_base ^ (byte * <uint32_t>sizeof(State))
+    readings.shorter[k] = state.shorter
+    prefetch(state_at(states, readings.child[k]))
+    prefetch(state_at(states, readings.other[k]))
+
+
+cdef inline uint32_t is_zero(uint32_t small) noexcept nogil:
+    """~0 for 0, and 0 for other numbers below 2^31."""
+    return <uint32_t>(<int32_t>(small - 1) >> 31)
+
+
+cdef inline uint32_t go_on(const State* states, const Readings* readings, uint32_t k, uint32_t byte,
+                           uint32_t* after) noexcept nogil:
+    """The state after the byte; 0 if it leads on neither from the state nor from the shorter one, which comes next; else ~0."""
+    cdef uint32_t child = readings.child[k], other = readings.other[k], shorter = readings.shorter[k]
+    cdef uint32_t goes_on = is_zero((state_at(states, child).base & 0xFF) ^ byte)
+    cdef uint32_t shorter_goes_on = is_zero((state_at(states, other).base & 0xFF) ^ byte)
+    shorter ^= (other ^ shorter) & shorter_goes_on
+    after[0] = shorter ^ ((child ^ shorter) & goes_on)
+    return goes_on | shorter_goes_on
+
+
 cdef void find_endings(const Automaton* automaton, const uint8_t* text, int32_t size, uint32_t* state,
                        uint32_t* ends) noexcept nogil:
     cdef const State* states = automaton.states
     cdef const uint32_t* pieces = automaton.pieces
     cdef const State* reached
-    cdef uint32_t reached_at[ENDS]      # the state after each byte; the root, which no byte leads to, where none was yet
+    cdef uint32_t reached_at[ENDS]      # the state after each byte
     cdef Readings readings
-    cdef uint32_t active = <uint32_t>(size + SEGMENT - 1) // SEGMENT, going, k
-    cdef uint32_t at, byte, child, other, after, shorter, goes_on, goes_on_shorter, differs
-    for k in range(active):
-        # From the last to the first; only this one has something before it.
-        at = (active - 1 - k) * SEGMENT
-        reached = state_at(states, 0 if at else state[0])
-        byte = text[at]
-        readings.at[k] = at
-        readings.child[k] = ((reached.base >> 8) ^ byte) * <uint32_t>sizeof(State)
-        readings.other[k] = reached.shorter_base ^ (byte * <uint32_t>sizeof(State))
-        readings.shorter[k] = reached.shorter
-    memset(reached_at, 0, size * sizeof(uint32_t))
+    cdef uint32_t segment = <uint32_t>max(<int32_t>SEGMENT, (size + READINGS - 1) // READINGS)
+    cdef uint32_t at = 0, after, goes_on, active = 0, k
+    while at < <uint32_t>size:
+        readings.at[active] = at
+        look_at(states, state_at(states, ROOT if at else state[0]), text[at], active, &readings)
+        at = min(<uint32_t>size, at + segment)
+        readings.stop[active] = at
+        active += 1
     while active:
-        going = 0
-        for k in range(active):
+        k = 0
+        while k < active:
             at = readings.at[k]
-            byte = text[at]
-            child = readings.child[k]
-            other = readings.other[k]
-            shorter = readings.shorter[k]
-            # The byte leads on from the state, or from the shorter one, or that one is tried the next time.
-            goes_on = -<uint32_t>((state_at(states, child).base & 0xFF) == byte)
-            goes_on_shorter = -<uint32_t>((state_at(states, other).base & 0xFF) == byte)
-            after = shorter ^ ((other ^ shorter) & goes_on_shorter)
-            after ^= (child ^ after) & goes_on
-            goes_on |= goes_on_shorter
-            differs = after ^ reached_at[at]
-            reached_at[at] ^= differs & goes_on
+            goes_on = go_on(states, &readings, k, text[at], &after)
             reached = state_at(states, after)
-            ends[at] = reached.pieces       # where the byte does not lead on, to be written again
+            # Where the byte does not lead on, to be written again.
+            reached_at[at] = after
+            ends[at] = reached.pieces
             prefetch(&pieces[reached.pieces >> 8])
             at -= goes_on
-            byte = text[at]
-            # What comes next is known here, a whole round before it is looked at.
-            child = ((reached.base >> 8) ^ byte) * <uint32_t>sizeof(State)
-            other = reached.shorter_base ^ (byte * <uint32_t>sizeof(State))
-            prefetch(state_at(states, child))
-            prefetch(state_at(states, other))
-            readings.at[going] = at
-            readings.child[going] = child
-            readings.other[going] = other
-            readings.shorter[going] = reached.shorter
-            going += (at < <uint32_t>size) & ((differs | ~goes_on) != 0)
-        active = going
+            if at == readings.stop[k]:
+                active -= 1
+                move(&readings, active, k)
+                continue
+            readings.at[k] = at
+            look_at(states, reached, text[at], k, &readings)
+            k += 1
+    at = segment
+    while at < <uint32_t>size:
+        read_on(states, text, at, <uint32_t>size, reached_at, ends)
+        at += segment
     state[0] = reached_at[size - 1]
+
+
+cdef inline void move(Readings* readings, uint32_t from_, uint32_t to) noexcept nogil:
+    readings.child[to] = readings.child[from_]
+    readings.other[to] = readings.other[from_]
+    readings.shorter[to] = readings.shorter[from_]
+    readings.at[to] = readings.at[from_]
+    readings.stop[to] = readings.stop[from_]
+
+
+cdef void read_on(const State* states, const uint8_t* text, uint32_t at, uint32_t size, uint32_t* reached_at,
+                  uint32_t* ends) noexcept nogil:
+    """Go on with what was read before a segment until it makes no difference."""
+    cdef Readings reading
+    cdef uint32_t after
+    look_at(states, state_at(states, reached_at[at - 1]), text[at], 0, &reading)
+    while True:
+        if go_on(states, &reading, 0, text[at], &after):
+            if after == reached_at[at]:
+                return
+            reached_at[at] = after
+            ends[at] = state_at(states, after).pieces
+            at += 1
+            if at == size:
+                return
+        look_at(states, state_at(states, after), text[at], 0, &reading)

@@ -9,13 +9,10 @@ cdef enum Kind:             # of a character
     CHANGED = 1             # becomes something else; what comes before it does not matter
     COMBINING = 2           # may be moved before, or composed with, what comes before it
 
-cdef enum:
-    PLAIN_THREE = 2
-
 cdef struct Composition:
     const uint8_t* kinds            # of each code point
-    const uint8_t* plain_leads      # of each byte whether every character that begins with it is plain; PLAIN_THREE where
-                                    # it makes one with any two trail bytes
+    const uint64_t* plain_threes    # for the lower half of a first byte << 8, and a second byte: a bit for each third byte
+                                    # less 0x80 that ends a plain character of three bytes
     const uint8_t* classes          # the canonical combining class of each code point
     const uint16_t* numbers         # of each code point: that of its decomposition, 0 where it has none (and for Hangul)
     const int32_t* starts           # decomposition n is parts[starts[n]:starts[n + 1]]

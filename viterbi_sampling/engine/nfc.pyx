@@ -201,6 +201,13 @@ cdef inline void copy(const uint8_t* text, size_t begin, size_t end, Bytes* out,
     out.size += end - begin
 
 
+cdef inline bint is_plain_three(const Composition* composition, const uint8_t* text) noexcept nogil:
+    """Whether three bytes are one plain character."""
+    if text[0] >> 4 != 0xE or not is_trail(text[2]):
+        return False
+    return composition.plain_threes[(text[0] & 0xF) << 8 | text[1]] >> (text[2] & 0x3F) & 1
+
+
 cdef int compose_all(const Composition* composition, const uint8_t* text, size_t size, Bytes* out, Ints* origins,
                      Ints* points, Ints* sorted_points) noexcept nogil:
     cdef size_t at = 0, done = 0, last = 0, begin, written, i
@@ -224,15 +231,16 @@ cdef int compose_all(const Composition* composition, const uint8_t* text, size_t
                     continue
                 last = at - 1
                 has_last = True
-            while (at + 3 <= size and composition.plain_leads[text[at]] == PLAIN_THREE
-                   and is_trail(text[at + 1]) and is_trail(text[at + 2])):
-                last = at
-                has_last = True
+            begin = at
+            while at + 3 <= size and is_plain_three(composition, text + at):
                 at += 3
+            if at > begin:
+                last = at - 3
+                has_last = True
             if at == size:
                 break
             used = decode(text + at, size - at, &point)
-            if used == 0 or not (composition.plain_leads[text[at]] or composition.kinds[point] == PLAIN):
+            if used == 0 or composition.kinds[point] != PLAIN:
                 break
             last = at
             has_last = True
@@ -363,7 +371,7 @@ cdef class Composer:
         ordered = sorted(pairs)
         arrays = (kinds, classes, numbers, np.array(starts, np.int32), np.array(parts, np.uint32),
                   np.array(ordered, np.uint64), np.array([pairs[pair] for pair in ordered], np.uint32),
-                  plain_leads(kinds))
+                  plain_threes(kinds))
         cdef const uint8_t[::1] kind_view = kinds
         cdef const uint8_t[::1] class_view = classes
         cdef const uint16_t[::1] number_view = numbers
@@ -371,7 +379,7 @@ cdef class Composer:
         cdef const uint32_t[::1] part_view = arrays[4]
         cdef const uint64_t[::1] pair_view = arrays[5]
         cdef const uint32_t[::1] composite_view = arrays[6]
-        cdef const uint8_t[::1] lead_view = arrays[7]
+        cdef const uint64_t[::1] three_view = arrays[7]
         self.arrays = arrays
         self.composition.kinds = &kind_view[0]
         self.composition.classes = &class_view[0]
@@ -381,23 +389,16 @@ cdef class Composer:
         self.composition.pairs = &pair_view[0]
         self.composition.composites = &composite_view[0]
         self.composition.count = <int32_t>len(ordered)
-        self.composition.plain_leads = &lead_view[0]
+        self.composition.plain_threes = &three_view[0]
 
 
-def plain_leads(kinds):
-    """For each byte whether all characters that begin with it are plain, or PLAIN_THREE."""
-    flags = np.zeros(256, np.uint8)
-    flags[:0x80] = 1
-    for lead in range(0xC2, 0xF5):
-        if lead < 0xE0:
-            first, bits = (lead & 0x1F) << 6, 6
-        elif lead < 0xF0:
-            first, bits = (lead & 0x0F) << 12, 12
-        else:
-            first, bits = (lead & 0x07) << 18, 18
-        flags[lead] = not kinds[first:first + (1 << bits)].any()
-    flags[[lead for lead in range(0xE1, 0xF0) if lead != 0xED and flags[lead]]] = PLAIN_THREE
-    return flags
+def plain_threes(kinds):
+    """For the lower half of a first byte, and a second byte: of 64 third bytes, which end a plain character of three bytes."""
+    plain = kinds[:0x10000] == PLAIN
+    plain[:0x800] = plain[0xD800:0xE000] = False
+    threes = np.zeros((16, 256), np.uint64)
+    threes[:, 0x80:0xC0] = np.packbits(plain, bitorder="little").view("<u8").reshape(16, 64)
+    return threes.reshape(-1)
 
 
 @lru_cache(maxsize=1)
