@@ -59,6 +59,7 @@ cdef class Division:
     cdef Py_ssize_t begun       # parts
     cdef Py_ssize_t placed      # so many are in `tokens`
     cdef Part** waiting         # by number: made, and not placed yet
+    cdef bint placing           # a thread places parts; what it writes (from `score` on, but `status`) is its own then
     cdef Part* free
     cdef Score score            # of the path in `tokens`
     cdef int64_t base           # bytes or characters of the given text before the next part to be placed

@@ -233,17 +233,27 @@ cdef class Division:
         return status
 
     cdef int end_part(self, Part* part, Workspace space) noexcept nogil:
-        """Place a part, and those after it that wait; or let it wait until all before it are placed."""
+        """Place a part, and those after it that wait; or let it wait until all before it are placed.
+
+        One thread at a time places parts, while the others go on.
+        """
         cdef int status = OK
+        cdef bint placing
         self.lock.lock()
         self.waiting[part.number] = part
-        while status == OK and self.placed < self.begun and self.waiting[self.placed] != NULL:
+        placing = not self.placing
+        self.placing = True
+        while placing and status == OK and self.placed < self.begun and self.waiting[self.placed] != NULL:
             part = self.waiting[self.placed]
+            self.lock.unlock()
             status = self.put(part, space)
+            self.lock.lock()
             self.waiting[self.placed] = NULL
             self.placed += 1
             part.next = self.free
             self.free = part
+        if placing:
+            self.placing = False
         self.lock.unlock()
         return status
 

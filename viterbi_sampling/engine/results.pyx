@@ -123,6 +123,8 @@ cdef class Results:
         cdef bint done
         if self.alone:
             self.cost += cost_of(run.bytes, run.last - run.first)
+            if run.last == self.rows.count:
+                return OK
             # Room for the next runs, too, if they are as those before; the worker grows it where they are not.
             more = 2 * made.tokens.ids.size // <size_t>(run.number + 1)
             return OK if self.make_room(&made.tokens, made.tokens.ids.size, more) else NO_MEMORY
