@@ -42,7 +42,7 @@ def rows_of(texts: Texts, keep_nulls: bool = False) -> Rows:
 def rows_to_gather(texts: Texts, keep_nulls: bool = False) -> Rows:
     """`rows_of`, for the engine's driver: it gathers what holds str or bytes while the first rows are at work."""
     if isinstance(texts, list | tuple):
-        return rows_of_objects(tuple(texts))
+        return rows_of_objects(texts)
     if isinstance(texts, str | bytes):
         raise TypeError(f"texts must be a sequence of texts, not one {type(texts).__name__}; encode takes one text")
     if isinstance(texts, Rows):
@@ -70,7 +70,7 @@ def _rows_of_array(array: npt.NDArray[Any]) -> Rows:
         return rows_of_fixed_width(array)
     if array.dtype.kind == "T" and not isinstance(array, np.ma.MaskedArray):
         return rows_of_variable_width(array)
-    return rows_of_objects(tuple(array.tolist()))
+    return rows_of_objects(array.tolist())
 
 
 def _column_of_pandas(texts: Any) -> Any:

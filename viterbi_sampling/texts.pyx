@@ -2,9 +2,10 @@
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.unicode cimport PyUnicode_GET_LENGTH
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint64_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 import numpy as np
@@ -24,7 +25,8 @@ cdef extern from "Python.h":
     object PyUnicode_New(Py_ssize_t size, Py_UCS4 widest)
     void* PyUnicode_DATA(object text)
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
-    PyObject* PyTuple_GET_ITEM(object texts, Py_ssize_t i)
+    Py_ssize_t PySequence_Fast_GET_SIZE(PyObject* texts)
+    PyObject* PySequence_Fast_GET_ITEM(PyObject* texts, Py_ssize_t i)
 
 cdef enum:
     ROWS_AHEAD = 12
@@ -33,16 +35,39 @@ cdef enum:
 
 
 cdef class GatheredRows(Rows):
-    """Rows of a tuple of texts, gathered little by little, so that the first are at work before the last are looked at."""
+    """Rows of a list or a tuple of texts, gathered little by little, so that the first are at work before the last are looked at.
+
+    Each text is held from when it is gathered: a list may lose it meanwhile.
+    """
+
+    cdef PyObject** held
+    cdef Py_ssize_t holds
+
+    def __dealloc__(self):
+        cdef Py_ssize_t i
+        for i in range(self.holds):
+            prefetch(self.held[min(i + ROWS_AHEAD, self.holds - 1)])
+            Py_DECREF(<object>self.held[i])
+        free(self.held)
+
+    cdef int hold(self, texts) except -1:
+        self.owner = texts
+        self.held = <PyObject**>malloc((self.count + 1) * sizeof(PyObject*))
+        if self.held == NULL:
+            raise MemoryError()
+        return 0
 
     cdef int more(self) except -1:
-        cdef tuple texts = self.owner
+        cdef PyObject* texts = <PyObject*>self.owner
         cdef Py_ssize_t first = self.ready.load(), i, size
         cdef Py_ssize_t last = min(first + ROWS_AT_ONCE, self.count)
         for i in range(first, last):
+            if PySequence_Fast_GET_SIZE(texts) != self.count:
+                raise RuntimeError(f"texts have changed while they were read: of {self.count} {PySequence_Fast_GET_SIZE(texts)} "
+                                   "are left")
             # The texts lie about in memory: their sizes are asked for some rows before.
-            prefetch(<const void*>PyTuple_GET_ITEM(texts, min(i + ROWS_AHEAD, self.count - 1)))
-            text = texts[i]
+            prefetch(PySequence_Fast_GET_ITEM(texts, min(i + ROWS_AHEAD, self.count - 1)))
+            text = <object>PySequence_Fast_GET_ITEM(texts, i)
             if isinstance(text, str):
                 self.data[i] = <const uint8_t*>PyUnicode_AsUTF8AndSize(text, &size)
                 self.in_characters[i] = PyUnicode_GET_LENGTH(text) != size
@@ -52,21 +77,27 @@ cdef class GatheredRows(Rows):
             else:
                 advice = "; drop or fill the nulls" if is_null(text) else ""
                 raise TypeError(f"row {i} of texts must be str or UTF-8 bytes, not {type(text).__name__}{advice}")
+            Py_INCREF(text)
+            self.held[i] = <PyObject*>text
+            self.holds = i + 1
             self.sizes[i] = size
             self.total += size
         self.ready.store(last)
         return 0
 
 
-def rows_of(tuple texts not None):
-    """Rows of str and UTF-8 bytes; they may be mixed. A tuple holds them, so that nobody takes one away meanwhile.
+def rows_of(texts not None):
+    """Rows of a list or a tuple of str and UTF-8 bytes; they may be mixed.
 
     They are gathered when they are needed, or with `Rows.complete`. TypeError names the row and its type. A str that
-    holds a lone surrogate, which has no UTF-8, is a UnicodeEncodeError.
+    holds a lone surrogate, which has no UTF-8, is a UnicodeEncodeError. RuntimeError where a list gets longer or shorter
+    before all are gathered.
     """
     cdef GatheredRows rows = GatheredRows()
+    if not isinstance(texts, (list, tuple)):
+        raise TypeError(f"texts must be a list or a tuple, not {type(texts).__name__}")
     rows.allocate(len(texts))
-    rows.owner = texts
+    rows.hold(texts)
     rows.ready.store(0)
     return rows
 

@@ -21,6 +21,7 @@ cdef extern from "Python.h":
 
 cdef enum:
     ROWS_AT_ONCE = 1 << 10
+    BOUNDS_AT_ONCE = 1 << 12
     LISTS_AHEAD = 16
     ENTRIES_AHEAD = 8
     IDS_AHEAD = 3
@@ -62,19 +63,33 @@ cdef object not_an_id(IdRows rows, Py_ssize_t row):
     return ValueError(f"row {row} of batch: the ids have changed while they were read")
 
 
+cdef class IdsInPlace(IdRows):
+    """Rows of an array of ids, whose bounds are looked up little by little, so that the first are at work before the last are."""
+
+    cdef const int64_t[::1] bounds
+    cdef const uint8_t* first
+
+    cdef int more(self) except -1:
+        cdef Py_ssize_t i, ready = self.ready.load()
+        cdef Py_ssize_t last = min(ready + BOUNDS_AT_ONCE, self.count)
+        for i in range(ready, last):
+            self.data[i] = self.first + 4 * self.bounds[i]
+            self.sizes[i] = 4 * (self.bounds[i + 1] - self.bounds[i])
+            self.total += self.sizes[i]
+        self.ready.store(last)
+        return 0
+
+
 def rows_of_array(const int32_t[::1] ids not None, const int64_t[::1] bounds not None, int64_t end):
     """Row i is ids[bounds[i]:bounds[i + 1]], in place. IndexError where bounds fall or lead outside."""
-    cdef IdRows rows = IdRows()
-    cdef Py_ssize_t i, count = max(bounds.shape[0] - 1, 0)
-    cdef const uint8_t* data = <const uint8_t*>&ids[0] if ids.shape[0] else NULL
+    cdef IdsInPlace rows = IdsInPlace()
     check_bounds(bounds, ids.shape[0])
-    rows.allocate(count)
+    rows.allocate(max(bounds.shape[0] - 1, 0))
+    rows.ready.store(0)
     rows.owner = ids
+    rows.bounds = bounds
+    rows.first = <const uint8_t*>&ids[0] if ids.shape[0] else NULL
     rows.end = end
-    for i in range(count):
-        rows.data[i] = data + 4 * bounds[i]
-        rows.sizes[i] = 4 * (bounds[i + 1] - bounds[i])
-        rows.total += rows.sizes[i]
     return rows
 
 

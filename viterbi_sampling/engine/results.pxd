@@ -1,6 +1,7 @@
 # The result of a batch: what its workers make of runs of rows, in the order of the rows.
 
 from libc.stdint cimport int64_t
+from libcpp.atomic cimport atomic
 
 from viterbi_sampling.engine.buffer cimport Bytes, Ints
 from viterbi_sampling.engine.rows cimport Rows
@@ -34,33 +35,37 @@ cdef class Results:
     cdef int given_up
     cdef int workers
     cdef bint collects          # what is made, little by little
+    cdef atomic[int] begun      # threads that are at work
     cdef bint alone             # one worker has all runs, and nothing is collected: it goes on in the same memory
     cdef mutex lock             # of all below
     cdef Py_ssize_t next_row    # the first that is not handed out
     cdef Py_ssize_t handed      # runs
     cdef int64_t handed_bytes
     cdef bint stopped           # nothing more is handed out
-    cdef Made made              # of the first `placed` runs, without the rows that are collected
+    cdef Made made              # of the first `placed` runs, unless they are collected
     cdef int64_t cost           # of the rows that are placed: bytes of text, and some for each row
     cdef int64_t collected_cost
     cdef Py_ssize_t placed
     cdef Py_ssize_t placed_rows
-    cdef Py_ssize_t collected   # rows
-    cdef Waiting** waiting      # by the number of the run; NULL: not made yet, or placed
+    cdef Py_ssize_t collected   # rows,
+    cdef Py_ssize_t collected_runs
+    cdef Waiting** waiting      # by the number of the run; NULL: not made yet, or placed, or collected
     cdef size_t waiting_count
     cdef size_t waiting_capacity
     cdef Waiting* free
     cdef readonly object offsets        # int64[rows · draws + 1]: where the tokens of each path begin
     cdef int64_t* ends          # those of the paths, in `offsets`. Of a run they are counted from its first token first
 
+    # Wait until so many threads are at work, though not for long: who has the interpreter lock keeps them from beginning.
+    cdef void let_begin(self, int threads) noexcept nogil
     # The next run; False if there is none, or if who `collects`, too, has enough to do. Waits for rows that are not
     # gathered yet.
     cdef bint take(self, Run* run, bint collects) noexcept nogil
-    # Put what was made of a run in its place, as soon as all before it are; `made` is empty then.
+    # Put what was made of a run in its place, as soon as all before it are, or let it be collected; `made` is empty then.
     cdef int deliver(self, const Run* run, Made* made) noexcept nogil
-    # What was made of the rows that are placed and not collected yet, in exchange for `made`, which is empty: how many rows
-    # these are, whose paths end at `ends`. Waits for some, or if `patient` for many, unless all are collected or a row has
-    # failed; `patient` not for long, so that the caller can look at signals.
+    # What was made of the first run that is not collected yet, in exchange for `made`, which is empty: how many paths these
+    # are, whose ends are at `ends`. Waits for it, or if `patient` until it pays, unless a row has failed; `patient` not for
+    # long, so that the caller can look at signals.
     cdef Py_ssize_t collect(self, Made* made, int64_t** ends, bint patient) noexcept nogil
     # Whether there is, or will be, anything to be collected.
     cdef bint goes_on(self) noexcept nogil
@@ -68,6 +73,8 @@ cdef class Results:
     cdef void stop(self) noexcept nogil
     cdef bint many_wait(self) noexcept nogil
     cdef bint put(self, const Run* run, Made* made) noexcept nogil
+    cdef void count_in(self, const Run* run) noexcept nogil
+    cdef void let_go(self, Waiting* kept) noexcept nogil
     cdef bint keep(self, const Run* run, Made* made) noexcept nogil
     # Room for the tokens of a run that is one long text, which are then not moved as they become more; if there is memory.
     cdef void expect(self, const Run* run, Made* made) noexcept nogil

@@ -3,8 +3,8 @@
 A run is so short that its tokens are still in a near cache when they are copied to their place, and that no
 worker has to wait long for the last ones. One worker needs no copy: it goes on in the same memory.
 
-Python objects are made of rows by the calling thread alone, which has the interpreter lock. It collects the rows that are
-in their place, many at once but no more than a cache holds, while the others go on.
+Python objects are made of rows by the calling thread alone, which has the interpreter lock. It collects run after run, as
+they were made, while the others go on.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -26,7 +26,11 @@ cdef extern from * nogil:
     #include <chrono>
     #include <thread>
     static void viterbi_sampling_doze() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+    static double viterbi_sampling_seconds() {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+    }
     """
+    double seconds "viterbi_sampling_seconds"() noexcept
     void doze "viterbi_sampling_doze"() noexcept
 
 cdef enum:
@@ -38,6 +42,7 @@ cdef enum:
     MOST_DOZES = 50
 
 cdef double MOST_EXPECTED = 1e12
+cdef double LONGEST_BEGINNING = 0.001   # seconds
 
 
 cdef class Results:
@@ -84,6 +89,11 @@ cdef class Results:
             spans = array_from(&tokens.spans).reshape(-1, 2)
         return ids, self.offsets, spans
 
+    cdef void let_begin(self, int threads) noexcept nogil:
+        cdef double until = seconds() + LONGEST_BEGINNING
+        while self.begun.load() < threads and seconds() < until:
+            give_way()
+
     cdef bint take(self, Run* run, bint collects) noexcept nogil:
         cdef Py_ssize_t ready
         # One worker alone would only move what it makes.
@@ -129,18 +139,27 @@ cdef class Results:
             more = 2 * made.tokens.ids.size // <size_t>(run.number + 1)
             return OK if self.make_room(&made.tokens, made.tokens.ids.size, more) else NO_MEMORY
         self.lock.lock()
-        if run.number != self.placed:
-            done = self.keep(run, made)
-        else:
-            done = self.put(run, made)
-            while done and <size_t>self.placed < self.waiting_count and self.waiting[self.placed] != NULL:
-                kept = self.waiting[self.placed]
-                self.waiting[self.placed] = NULL
-                kept.next = self.free
-                self.free = kept
+        done = self.collects or run.number != self.placed
+        done = self.keep(run, made) if done else self.put(run, made)
+        while done and <size_t>self.placed < self.waiting_count and self.waiting[self.placed] != NULL:
+            kept = self.waiting[self.placed]
+            if self.collects:
+                self.count_in(&kept.run)
+            else:
                 done = self.put(&kept.run, &kept.made)
+                self.let_go(kept)
         self.lock.unlock()
         return OK if done else NO_MEMORY
+
+    cdef void count_in(self, const Run* run) noexcept nogil:
+        self.cost += cost_of(run.bytes, run.last - run.first)
+        self.placed += 1
+        self.placed_rows = run.last
+
+    cdef void let_go(self, Waiting* kept) noexcept nogil:
+        self.waiting[kept.run.number] = NULL
+        kept.next = self.free
+        self.free = kept
 
     cdef bint many_wait(self) noexcept nogil:
         """Whether so many rows wait to be collected that it pays."""
@@ -154,26 +173,33 @@ cdef class Results:
         return not stopped and self.collected < self.rows.count
 
     cdef Py_ssize_t collect(self, Made* made, int64_t** ends, bint patient) noexcept nogil:
+        cdef Waiting* kept
         cdef Py_ssize_t count
         cdef int dozes = 0
         while True:
             self.lock.lock()
-            if (self.stopped or self.placed_rows == self.rows.count or self.many_wait() or dozes == MOST_DOZES
-                    or (not patient and self.collected < self.placed_rows)):
+            if (self.collected < self.placed_rows and (not patient or self.many_wait() or dozes == MOST_DOZES
+                                                       or self.placed_rows == self.rows.count)):
                 break
+            if self.stopped or dozes == MOST_DOZES:
+                self.lock.unlock()
+                return 0
             self.lock.unlock()
             if patient:
                 doze()
                 dozes += 1
             else:
                 give_way()
-        exchange(&self.made, made)
-        count = self.placed_rows - self.collected
-        ends[0] = self.ends + self.collected * self.draws
-        self.collected = self.placed_rows
-        self.collected_cost = self.cost
+        kept = self.waiting[self.collected_runs]
+        exchange(&kept.made, made)
+        ends[0] = self.ends + kept.run.first * self.draws
+        count = (kept.run.last - kept.run.first) * self.draws
+        self.collected = kept.run.last
+        self.collected_runs += 1
+        self.collected_cost += cost_of(kept.run.bytes, kept.run.last - kept.run.first)
+        self.let_go(kept)
         self.lock.unlock()
-        return count * self.draws
+        return count
 
     cdef void stop(self) noexcept nogil:
         self.lock.lock()
@@ -186,12 +212,7 @@ cdef class Results:
         cdef size_t base = all.tokens.ids.size
         cdef size_t text = all.text.size
         cdef size_t i
-        self.cost += cost_of(run.bytes, run.last - run.first)
-        self.placed += 1
-        self.placed_rows = run.last
-        if self.collects and base + text == 0:
-            exchange(all, made)
-            return True
+        self.count_in(run)
         if (not self.make_room(&all.tokens, base + made.tokens.ids.size, 0)
                 or not extend(&all.tokens.ids, &made.tokens.ids, 0, made.tokens.ids.size)
                 or not extend(&all.tokens.spans, &made.tokens.spans, 0, made.tokens.spans.size)
@@ -243,8 +264,8 @@ cdef class Results:
         if wanted <= tokens.ids.capacity and (not tokens.with_spans or 2 * wanted <= tokens.spans.capacity):
             return True
         # How much text there is, is known once all rows are gathered, and may not be read before.
-        if self.cost and not self.collects and self.rows.ready.load() == self.rows.count:
-            expected = 1.06 * made * (<double>cost_of(self.rows.total, self.rows.count) / self.cost)
+        if self.cost and self.rows.ready.load() == self.rows.count:
+            expected = 1.25 * made * (<double>cost_of(self.rows.total, self.rows.count) / self.cost)
             # What was expected in error may be more than there is.
             if wanted < expected < MOST_EXPECTED and reserve_tokens(tokens, <size_t>expected):
                 return True

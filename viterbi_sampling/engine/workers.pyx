@@ -26,6 +26,7 @@ cdef class Worker:
     def work(self):
         """Do rows until there are none, without the interpreter lock."""
         with nogil:
+            self.results.begun.fetch_add(1)
             self.status = self.run(False)
 
     def first_failed(self):
@@ -61,12 +62,16 @@ cdef class Worker:
 
 cdef int do_rows(list workers, Results results, object task, bint watched, Objects objects) except -1:
     cdef Worker worker = workers[0]
+    cdef int others = <int>len(workers) - 1
     results.workers = <int>len(workers)
     results.collects = objects is not None
     results.alone = len(workers) == 1 and not results.collects
     with Beside(task) as beside:
         for other in workers[1:]:
             beside.start(other.work)
+        if results.rows.ready.load() < results.rows.count:
+            with nogil:
+                results.let_begin(others)
         results.rows.complete()
         if watched:
             beside.start(worker.work)
