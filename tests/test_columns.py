@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import random
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ import pyarrow as pa
 import pytest
 
 from viterbi_sampling import Tokenizer
+from viterbi_sampling.arguments import rows_of, rows_to_gather
 
 TEXTS = [
     "the river was high",
@@ -313,3 +316,63 @@ def test_nothing_is_read_outside_a_buffer(bundled: Tokenizer) -> None:
                 assert bundled.encode_batch(array, with_offsets=True) == got[0]
                 for at in (address, address + 2 * page):
                     assert protect(at, page, 3) == 0
+
+
+# -- lists, which are read in place --------------------------------------------------------------------
+
+
+def test_texts_outlive_their_list(bundled: Tokenizer) -> None:
+    texts = [f"the river {i} 川 " * 2 for i in range(3_000)]
+    expected = bundled.encode_batch(tuple(texts)).to_list()
+    before = sys.getrefcount(texts[7])
+    rows = rows_of(texts)
+    held = sys.getrefcount(texts[7])
+    assert held == before + 1
+    texts.clear()
+    assert bundled.encode_batch(rows).to_list() == expected
+    kept = [text for text in ("ab" * 3, b"ba" * 3) for _ in range(2_000)]
+    before = sys.getrefcount(kept[0]), sys.getrefcount(kept[-1])
+    for threads in (1, 3):
+        bundled.encode_lists(kept, num_threads=threads)
+        with pytest.raises(TypeError, match="row 4000 of texts"):
+            bundled.encode_lists([*kept, 5], num_threads=threads)  # type: ignore[list-item]
+    after = sys.getrefcount(kept[0]), sys.getrefcount(kept[-1])
+    assert after == before
+
+
+@pytest.mark.parametrize("change", [list.pop, list.clear, lambda texts: texts.append("a")])
+def test_lists_that_change_before_they_are_read(change: Callable[[list[str]], Any]) -> None:
+    texts = ["ab"] * 5_000
+    rows = rows_to_gather(texts)
+    change(texts)
+    with pytest.raises(RuntimeError, match="of 5000"):
+        rows.complete()
+
+
+def test_lists_that_change_while_they_are_read(bundled: Tokenizer) -> None:
+    """Another thread takes texts away and puts others in their place: each row is one of them, or an error says so."""
+    tokenizer, stop = bundled, threading.Event()
+    texts = [f"the river {i % 10}" for i in range(40_000)]
+    known = {tuple(tokenizer.encode(text)) for text in {*texts, "a new text"}}
+
+    def change() -> None:
+        rng = random.Random(1)
+        while not stop.is_set():
+            texts[rng.randrange(len(texts))] = "".join(["a new ", "text"])
+            if rng.random() < 0.001:
+                texts.append(texts.pop(0))
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for _ in range(20):
+            try:
+                rows = tokenizer.encode_lists(texts, num_threads=2)
+            except RuntimeError:
+                continue  # it got longer or shorter
+            else:
+                assert len(rows) == 40_000
+                assert {tuple(row) for row in rows} <= known
+    finally:
+        stop.set()
+        thread.join()
