@@ -271,6 +271,20 @@ cdef class Trie:
         return longest
 
 
+cdef bint add_rest(Builder* b, const Key* key, uint32_t node, int32_t depth) noexcept nogil:
+    """Add what is left of a key below a node that leads to no other; False without memory."""
+    cdef int32_t i
+    cdef uint8_t label
+    for i in range(depth, key.length):
+        label = b.text[key.start + i]
+        if not place(b, node, &label, 1):
+            return False
+        node = b.nodes[node].base ^ label
+    b.nodes[node].piece = key.id
+    b.nodes[node].score = key.score
+    return True
+
+
 cdef bint fill(Builder* b, Key* keys, Pending* stack, int32_t count, int32_t* equal) noexcept nogil:
     """Build all nodes; False without memory. `equal` receives the id of a key that is there twice."""
     cdef uint8_t labels[256]
@@ -289,16 +303,14 @@ cdef bint fill(Builder* b, Key* keys, Pending* stack, int32_t count, int32_t* eq
     while pending:
         pending -= 1
         range_ = stack[pending]
+        if range_.high - range_.low == 1:
+            if not add_rest(b, &keys[range_.low], range_.node, range_.depth):
+                return False
+            continue
         if range_.depth and range_.depth & 7 == 0:
             for i in range(range_.low, range_.high):
                 fetch(b, &keys[i], range_.depth)
-        if range_.high - range_.low == 1:
-            distinct = 1
-            labels[0] = keys[range_.low].bytes[range_.depth & 7]
-            bounds[0] = range_.low
-            bounds[1] = range_.high
-        else:
-            distinct = split(keys, &range_, labels, bounds)
+        distinct = split(keys, &range_, labels, bounds)
         first = 0
         if labels[0] == 0:
             # The keys that end here: one, or two are equal. Those that go on with a zero byte come after it.
