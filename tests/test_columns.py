@@ -371,7 +371,7 @@ def test_lists_that_change_while_they_are_read(bundled: Tokenizer) -> None:
             except RuntimeError:
                 continue  # it got longer or shorter
             else:
-                assert len(rows) == 40_000
+                assert len(rows) in (39_999, 40_000)
                 assert {tuple(row) for row in rows} <= known
     finally:
         stop.set()
