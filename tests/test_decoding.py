@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from viterbi_sampling import Batch, Tokenizer
+from viterbi_sampling.engine.beside import Beside
 
 THREADS = (1, 2, 4)
 
@@ -95,3 +97,19 @@ def test_lists_that_change_while_they_are_read(bundled: Tokenizer) -> None:
     expected[-1] = ""
     expected[-2] = bundled.decode(ids[:1])
     assert bundled.decode_batch(rows, num_threads=2) == expected
+
+
+def test_bounds_that_change_while_they_are_read(bundled: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are looked up little by little, and are checked again when they are."""
+    count = 300_000
+    ids = np.array(bundled.encode("a river " * 3), np.int32)[:2].repeat(count)
+    bounds = np.arange(0, 2 * count + 1, 2)
+    start = Beside.start
+
+    def change(self: Beside, call: Callable[[], object]) -> None:
+        bounds[-2] = 2**40
+        start(self, call)
+
+    monkeypatch.setattr(Beside, "start", change)
+    with pytest.raises(IndexError, match="row 299998 of batch: its bounds have changed"):
+        bundled.decode_batch(Batch(ids, bounds), num_threads=2)

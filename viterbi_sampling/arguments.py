@@ -41,7 +41,7 @@ def rows_of(texts: Texts, keep_nulls: bool = False) -> Rows:
 
 def rows_to_gather(texts: Texts, keep_nulls: bool = False) -> Rows:
     """`rows_of`, for the engine's driver: it gathers what holds str or bytes while the first rows are at work."""
-    if isinstance(texts, list | tuple):
+    if type(texts) is list or type(texts) is tuple:  # another class may give other texts than it holds
         return rows_of_objects(texts)
     if isinstance(texts, str | bytes):
         raise TypeError(f"texts must be a sequence of texts, not one {type(texts).__name__}; encode takes one text")

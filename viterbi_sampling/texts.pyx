@@ -59,12 +59,12 @@ cdef class GatheredRows(Rows):
 
     cdef int more(self) except -1:
         cdef PyObject* texts = <PyObject*>self.owner
-        cdef Py_ssize_t first = self.ready.load(), i, size
-        cdef Py_ssize_t last = min(first + ROWS_AT_ONCE, self.count)
-        for i in range(first, last):
+        cdef Py_ssize_t i, size
+        cdef Py_ssize_t last = min(self.holds + ROWS_AT_ONCE, self.count)
+        for i in range(self.holds, last):
             if PySequence_Fast_GET_SIZE(texts) != self.count:
-                raise RuntimeError(f"texts have changed while they were read: of {self.count} {PySequence_Fast_GET_SIZE(texts)} "
-                                   "are left")
+                raise RuntimeError(f"texts have changed while they were read: there were {self.count}, and now there are "
+                                   f"{PySequence_Fast_GET_SIZE(texts)}")
             # The texts lie about in memory: their sizes are asked for some rows before.
             prefetch(PySequence_Fast_GET_ITEM(texts, min(i + ROWS_AHEAD, self.count - 1)))
             text = <object>PySequence_Fast_GET_ITEM(texts, i)
@@ -94,7 +94,7 @@ def rows_of(texts not None):
     before all are gathered.
     """
     cdef GatheredRows rows = GatheredRows()
-    if not isinstance(texts, (list, tuple)):
+    if type(texts) is not list and type(texts) is not tuple:
         raise TypeError(f"texts must be a list or a tuple, not {type(texts).__name__}")
     rows.allocate(len(texts))
     rows.hold(texts)

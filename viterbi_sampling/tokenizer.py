@@ -330,7 +330,8 @@ class Tokenizer:
         `texts`: a list, any sequence, a numpy, pandas or Polars column, or an Arrow string or binary
         array; a null is a TypeError that names its row (`viterbi_sampling.pipelines.arrow` keeps
         them). Lists, Arrow columns, those that pandas and Polars hold too, and numpy's S are read in
-        place, and must stay as they are during the call. `with_offsets` fills `Batch.spans`. `num_threads`:
+        place, and must stay as they are during the call; RuntimeError where a list gets longer or
+        shorter. `with_offsets` fills `Batch.spans`. `num_threads`:
         None for all that the process may use; the result is the same at any count.
 
         >>> Tokenizer.from_pieces({"a": -1.0, "b": -1.0}).encode_batch(["ab", "a"]).to_list()

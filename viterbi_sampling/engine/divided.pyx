@@ -225,7 +225,8 @@ cdef class Division:
             part.draw = 0 if self.begun < self.found else self.begun // self.found
             part.stretch = &self.stretches[self.begun - part.draw * self.found]
             part.assumed = self.chained and self.placed < self.begun
-            if not part.assumed:
+            # Of other sums nothing is taken on; and where all parts are placed, nobody writes the score.
+            if self.chained and not part.assumed:
                 part.score = self.score
             self.begun += 1
             given[0] = part
@@ -252,6 +253,8 @@ cdef class Division:
             self.placed += 1
             part.next = self.free
             self.free = part
+        if self.status == OK:
+            self.status = status
         if placing:
             self.placing = False
         self.lock.unlock()

@@ -68,13 +68,20 @@ cdef class IdsInPlace(IdRows):
 
     cdef const int64_t[::1] bounds
     cdef const uint8_t* first
+    cdef int64_t ids            # how many there are
 
     cdef int more(self) except -1:
         cdef Py_ssize_t i, ready = self.ready.load()
         cdef Py_ssize_t last = min(ready + BOUNDS_AT_ONCE, self.count)
+        cdef int64_t begin, end
         for i in range(ready, last):
-            self.data[i] = self.first + 4 * self.bounds[i]
-            self.sizes[i] = 4 * (self.bounds[i + 1] - self.bounds[i])
+            begin = self.bounds[i]
+            end = self.bounds[i + 1]
+            # They were right, but the array may be anybody's.
+            if not 0 <= begin <= end <= self.ids:
+                raise IndexError(f"row {i} of batch: its bounds have changed while they were read, to {begin} and {end}")
+            self.data[i] = self.first + 4 * begin
+            self.sizes[i] = 4 * (end - begin)
             self.total += self.sizes[i]
         self.ready.store(last)
         return 0
@@ -89,6 +96,7 @@ def rows_of_array(const int32_t[::1] ids not None, const int64_t[::1] bounds not
     rows.owner = ids
     rows.bounds = bounds
     rows.first = <const uint8_t*>&ids[0] if ids.shape[0] else NULL
+    rows.ids = ids.shape[0]
     rows.end = end
     return rows
 
