@@ -35,6 +35,7 @@ cdef int32_t last_cut_of(const Cell* cells, int32_t cut, int32_t read, int32_t l
 cdef int best_arrivals(const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin, int32_t size,
                        double* total, Scratch* scratch, Tokens* out) noexcept nogil:
     cdef const Automaton* automaton = vocabulary.automaton
+    cdef const uint32_t* lists = automaton.pieces
     cdef const double* scores = vocabulary.scores
     cdef const uint32_t* pieces
     cdef Cell* cells
@@ -56,10 +57,10 @@ cdef int best_arrivals(const Vocabulary* vocabulary, const Spelling* spelling, c
         cells = scratch.cells + (read - cut)
         best = cells[0].value
         for i in range(1, count + 1):
-            pieces = list_of(automaton, ends[i - 1])
+            pieces = list_of(lists, ends[i - 1])
             edges = edges_of(ends[i - 1])
             kept = pieces[edges > 1]
-            prefetch(&scores[token_of(list_of(automaton, ends[min(i + AHEAD, count) - 1])[1])])
+            prefetch(&scores[token_of(list_of(lists, ends[min(i + AHEAD, count) - 1])[1])])
             cells[i].exponent = read + i - length_of(kept)
             before = best
             best = cells[i - length_of(kept)].value + scores[token_of(kept)]

@@ -12,14 +12,14 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy, memmove
 
-from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve_doubles, reserve_ints
+from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, Ints, reserve, reserve_doubles, reserve_ints
 from viterbi_sampling.engine.choices cimport CERTAIN, MOST_EDGES, MOST_PATHS, PERFECT, Weights
 from viterbi_sampling.engine.directly cimport sample_directly
 from viterbi_sampling.engine.endings cimport (
     ENDS, Automaton, depth_of, edges_of, find_endings, length_of, list_of, token_of,
 )
 from viterbi_sampling.engine.lattice cimport Vocabulary
-from viterbi_sampling.engine.scratch cimport SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Arrivals, Scratch, Short
+from viterbi_sampling.engine.scratch cimport SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Added, Arrivals, Scratch, Short
 from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_look, stream_next, stream_skip, stream_take, uniform_of
 from viterbi_sampling.engine.sweeps cimport APART, CLOSE, LARGE, SMALL, VERY_LARGE, VERY_SMALL
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
@@ -41,6 +41,7 @@ cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t fi
 
     A piece that ends behind `read` begins at `known` or later. False without memory.
     """
+    cdef const uint32_t* lists = automaton.pieces
     cdef const uint32_t* before = ends - first - 1
     cdef int32_t at, least = known          # where the earliest piece begins that ends behind `at`
     cdef int32_t* found
@@ -51,7 +52,7 @@ cdef bint find_cuts(const Automaton* automaton, const uint32_t* ends, int32_t fi
     for at in range(read, lower, -1):
         found[count] = at
         count += at <= least
-        least = min(least, at - length_of(list_of(automaton, before[at])[1]))
+        least = min(least, at - length_of(list_of(lists, before[at])[1]))
     cuts.size = count
     return True
 
@@ -86,20 +87,20 @@ cdef int write_again(const Automaton* automaton, int32_t at, Arrivals* found) no
 cdef inline void sum_up(const Automaton* automaton, const double* weights, const uint32_t* ends, Py_ssize_t first, Py_ssize_t last,
                         double* sums, int32_t* paths, Arrivals* found) noexcept nogil:
     """The sums at the ends behind `first` up to `last`, and unless it is NULL the number of paths to each."""
+    cdef const uint32_t* lists = automaton.pieces
     cdef const uint32_t* pieces
-    cdef double* shortest = found.shortest.data
-    cdef double* longest = found.longest.data
+    cdef Added* added = found.added
     cdef Py_ssize_t i, from_
     cdef int32_t k, edges, count = 0
     cdef double sum = sums[first], rest, least = found.least, greatest = found.greatest
     if paths != NULL:
         count = paths[first]
     for i in range(first + 1, last + 1):
-        pieces = list_of(automaton, ends[i - 1])
+        pieces = list_of(lists, ends[i - 1])
         edges = edges_of(ends[i - 1])
         # Without a branch where there is only the byte: the other one has no weight then.
         from_ = i - length_of(pieces[1])
-        rest = longest[i] = sums[from_] * weights[token_of(pieces[1])]
+        rest = added[i].longest = sums[from_] * weights[token_of(pieces[1])]
         if paths != NULL:
             count += paths[from_] & -(edges > 1)
         for k in range(2, edges):
@@ -107,8 +108,9 @@ cdef inline void sum_up(const Automaton* automaton, const double* weights, const
             rest += sums[from_] * weights[token_of(pieces[k])]
             if paths != NULL:
                 count += paths[from_]
-        shortest[i] = sum * weights[token_of(pieces[0])]
-        sum = rest + shortest[i]
+        sum *= weights[token_of(pieces[0])]
+        added[i].shortest = sum
+        sum = rest + sum
         sums[i] = sum
         least = least if least < sum else sum
         greatest = greatest if greatest > sum else sum
@@ -184,6 +186,7 @@ cdef inline Short* place_of_short(const Arrivals* arrivals, uint32_t key) noexce
 cdef int learn_short(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, uint32_t key,
                      Short* kept, Arrivals* found) noexcept nogil:
     """Keep the paths over a part of at most SHORT bytes as find_paths finds them."""
+    cdef const uint32_t* lists = automaton.pieces
     cdef const double* sums
     cdef double left[SHORT]
     cdef int32_t at[SHORT]
@@ -210,7 +213,7 @@ cdef int learn_short(const Automaton* automaton, const double* weights, const ui
         if untried[depth] == 0:
             depth -= 1
             continue
-        pieces = list_of(automaton, ends[at[depth] - 1])
+        pieces = list_of(lists, ends[at[depth] - 1])
         # The byte, and then from the shortest to the longest.
         piece = pieces[untried[depth] if untried[depth] < edges_of(ends[at[depth] - 1]) else 0]
         untried[depth] -= 1
@@ -286,6 +289,7 @@ cdef int32_t draw_few(const Automaton* automaton, const double* weights, const u
     As walk_back in sweeps.pyx, with the weights themselves in the place of shares of the sum over the part. The tokens are
     written before `tokens`: how many there are is returned.
     """
+    cdef const uint32_t* lists = automaton.pieces
     cdef const double* sums = found.sums.data
     cdef double target = uniform * sums[size], apart = APART * sums[size], left = 1.0, total = 0.0, border
     cdef int32_t at = size, count = 0, k, place
@@ -293,9 +297,9 @@ cdef int32_t draw_few(const Automaton* automaton, const double* weights, const u
     cdef uint32_t piece
     cdef bint unclear
     while at > 0:
-        pieces = list_of(automaton, ends[at - 1])
+        pieces = list_of(lists, ends[at - 1])
         # All edges of this end, the shortest first, since which one it will be is as good as random.
-        border = total + left * found.shortest.data[at]
+        border = total + left * found.added[at].shortest
         unclear = fabs(target - border) <= apart
         total = border if target >= border else total
         place = target >= border
@@ -305,7 +309,7 @@ cdef int32_t draw_few(const Automaton* automaton, const double* weights, const u
             unclear = unclear | (fabs(target - border) <= apart)
             total = border if target >= border else total
         place = 1 if target >= border else place
-        border += left * found.longest.data[at]
+        border += left * found.added[at].longest
         if unclear | (target >= border) | (fabs(target - border) <= apart):
             return 0
         piece = pieces[place]
@@ -323,6 +327,7 @@ cdef int32_t choose(const Automaton* automaton, const double* weights, const uin
     Whether uniform < share / sum is asked as uniform * sum < share, without a division, and with it only where rounding
     could tell the one from the other.
     """
+    cdef const uint32_t* lists = automaton.pieces
     cdef const int32_t* choices = found.choices.data
     cdef const uint64_t* words = NULL
     cdef const double* sums
@@ -340,7 +345,7 @@ cdef int32_t choose(const Automaton* automaton, const double* weights, const uin
             shifts -= 2
             shift = found.shifts.data[shifts + 1]
         sums = found.sums.data + shift
-        pieces = list_of(automaton, ends[at - 1])
+        pieces = list_of(lists, ends[at - 1])
         edges = edges_of(ends[at - 1])
         place = 0
         if edges > 1:
@@ -354,7 +359,7 @@ cdef int32_t choose(const Automaton* automaton, const double* weights, const uin
             uniform = uniform_of(words[choices[at] - 1 - low])
             product = uniform * sums[at]
             # As in draw_few; the longest takes the rest.
-            share = found.shortest.data[at]
+            share = found.added[at].shortest
             unclear = fabs(product - share) <= share * CLOSE
             for k in range(edges - 1, 1, -1):
                 place = k if product >= share else place
@@ -388,8 +393,8 @@ cdef bint has_room(int32_t size, Scratch* scratch) noexcept nogil:
     """Make room for parts of so many bytes. False without memory."""
     cdef Arrivals* found = &scratch.arrivals
     return (reserve_ints(&scratch.path, size + FEW_TOKENS) and reserve_ints(&found.choices, size + 1)
-            and reserve_doubles(&found.sums, size + 1) and reserve_doubles(&found.shortest, size + 1)
-            and reserve_doubles(&found.longest, size + 1))
+            and reserve_doubles(&found.sums, size + 1)
+            and reserve(&found.added, &found.added_capacity, size + 1, sizeof(Added)))
 
 
 cdef int sample_part(const Vocabulary* vocabulary, const Weights* weights, const Spelling* spelling, const uint8_t* text,
@@ -397,6 +402,7 @@ cdef int sample_part(const Vocabulary* vocabulary, const Weights* weights, const
                      Tokens* out) noexcept nogil:
     """Add a path over text[begin:begin + size]: OK, NO_MEMORY or UNUSUAL, and nothing is done then."""
     cdef const Automaton* automaton = vocabulary.automaton
+    cdef const uint32_t* lists = automaton.pieces
     cdef Arrivals* found = &scratch.arrivals
     cdef int32_t paths[MOST_EDGES + 1]
     cdef size_t edges = 0

@@ -44,8 +44,8 @@ cdef inline int32_t token_of(uint32_t piece) noexcept nogil:
     return <int32_t>(piece >> 8)
 
 
-cdef inline const uint32_t* list_of(const Automaton* automaton, uint32_t end) noexcept nogil:
-    return automaton.pieces + (end >> 8)
+cdef inline const uint32_t* list_of(const uint32_t* lists, uint32_t end) noexcept nogil:
+    return lists + (end >> 8)
 
 
 cdef inline int32_t edges_of(uint32_t end) noexcept nogil:

@@ -32,12 +32,16 @@ cdef struct Short:              # a cache line
     double thresholds[SHORT_PATHS - 1]  # of each path but the last, as in find_paths; 2 beyond
     int32_t tokens[SHORT_TOKENS]
 
+cdef struct Added:              # to the sum of a position by what ends there
+    double shortest             # the byte alone
+    double longest
+
 cdef struct Arrivals:           # of a part that is sampled from end to end: see by_ends.pyx
     Ints ends                   # what ends after each byte
     Ints cuts
     Doubles sums                # of each position; see add_up
-    Doubles shortest            # what the byte alone and the longest piece add to each
-    Doubles longest
+    Added* added                # to each of them
+    size_t added_capacity
     Ints shifts
     int32_t shift               # the last one
     double least                # of all these sums
@@ -82,8 +86,7 @@ cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
     free(scratch.arrivals.ends.data)
     free(scratch.arrivals.cuts.data)
     free(scratch.arrivals.sums.data)
-    free(scratch.arrivals.shortest.data)
-    free(scratch.arrivals.longest.data)
+    free(scratch.arrivals.added)
     free(scratch.arrivals.shifts.data)
     free(scratch.arrivals.choices.data)
     free(scratch.arrivals.words.data)
@@ -95,8 +98,8 @@ cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
     return (scratch.lattice.capacity * sizeof(Edge) + scratch.lattice.block.capacity * sizeof(Match) + scratch.lattice.reached.capacity
             + scratch.cell_capacity * sizeof(Cell) + scratch.thresholds.capacity * sizeof(double)
             + (scratch.path.capacity + scratch.previous.capacity) * sizeof(int32_t) + scratch.record.capacity
-            + (scratch.arrivals.sums.capacity + scratch.arrivals.shortest.capacity + scratch.arrivals.longest.capacity
-               + scratch.arrivals.words.capacity) * sizeof(double)
+            + (scratch.arrivals.sums.capacity + scratch.arrivals.words.capacity) * sizeof(double)
+            + scratch.arrivals.added_capacity * sizeof(Added)
             + (scratch.arrivals.ends.capacity + scratch.arrivals.cuts.capacity + scratch.arrivals.shifts.capacity
                + scratch.arrivals.choices.capacity) * sizeof(int32_t)
             + (SHORTS * sizeof(Short) if scratch.arrivals.shorts != NULL else 0))
