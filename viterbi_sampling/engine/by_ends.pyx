@@ -239,13 +239,11 @@ cdef int learn_short(const Automaton* automaton, const double* weights, const ui
     return OK
 
 
-cdef inline bint draw_short(const Short* kept, Stream* stream, Tokens* out) noexcept nogil:
-    """Add one of the paths that are kept, without spans. False without memory."""
+cdef inline void draw_short(const Short* kept, Stream* stream, Tokens* out) noexcept nogil:
+    """Add one of the paths that are kept, without spans. There is room."""
     cdef int32_t path, first, i
     cdef int32_t* ids
     cdef double uniform
-    if not reserve_ints(&out.ids, out.ids.size + SHORT):
-        return False
     # Without a branch: where there is one path, the uniform stays for others.
     uniform = uniform_of(stream_take(stream, 1)[0])
     stream.at -= kept.thresholds[0] > 1.0
@@ -257,18 +255,15 @@ cdef inline bint draw_short(const Short* kept, Stream* stream, Tokens* out) noex
         ids[i] = kept.tokens[(first + i) & (SHORT_TOKENS - 1)]
     out.ids.size += (kept.first >> (4 * path + 4) & 0xF) - first
     out.after_unknown = False
-    return True
 
 
 # -- other parts -------------------------------------------------------------------------------------
 
 cdef inline bint add_found(Tokens* out, const Spelling* spelling, const int32_t* lengths, const uint8_t* text, int32_t begin,
                            const int32_t* tokens, int32_t count) noexcept nogil:
-    """Add the tokens of a path, behind which FEW_TOKENS may be read. False without memory."""
+    """Add the tokens of a path, behind which FEW_TOKENS may be read, and for which there is room. False without memory."""
     if out.with_spans:
         return add_tokens(out, spelling, lengths, text, begin, tokens, count, False)
-    if not reserve_ints(&out.ids, out.ids.size + max(count, <int32_t>FEW_TOKENS)):
-        return False
     memcpy(out.ids.data + out.ids.size, tokens, FEW_TOKENS * sizeof(int32_t))
     if count > FEW_TOKENS:
         memcpy(out.ids.data + out.ids.size, tokens, count * sizeof(int32_t))
@@ -389,12 +384,13 @@ cdef int32_t place_by_shares(const uint32_t* pieces, int32_t edges, double unifo
     return place
 
 
-cdef bint has_room(int32_t size, Scratch* scratch) noexcept nogil:
-    """Make room for parts of so many bytes. False without memory."""
+cdef bint has_room(int32_t size, Scratch* scratch, Tokens* out) noexcept nogil:
+    """Make room for parts of so many bytes, and for their tokens. False without memory."""
     cdef Arrivals* found = &scratch.arrivals
     return (reserve_ints(&scratch.path, size + FEW_TOKENS) and reserve_ints(&found.choices, size + 1)
             and reserve_doubles(&found.sums, size + 1)
-            and reserve(&found.added, &found.added_capacity, size + 1, sizeof(Added)))
+            and reserve(&found.added, &found.added_capacity, size + 1, sizeof(Added))
+            and reserve_ints(&out.ids, out.ids.size + size + FEW_TOKENS))
 
 
 cdef int sample_part(const Vocabulary* vocabulary, const Weights* weights, const Spelling* spelling, const uint8_t* text,
@@ -466,7 +462,7 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
         find_endings(automaton, text + read, count, &state, found + (read - cut))
         read += count
         known = read if read == size else read - depth_of(automaton, state)
-        if not has_room(read - cut, scratch):
+        if not has_room(read - cut, scratch, out):
             return NO_MEMORY
         if not find_cuts(automaton, found, cut, read, lower, known, cuts):
             return NO_MEMORY
@@ -483,8 +479,8 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
                 status = OK
                 if short_one.key != key:
                     status = learn_short(automaton, weights.values, found + (begin - cut), end - begin, key, short_one, arrivals)
-                if status == OK and not draw_short(short_one, stream, out):
-                    return NO_MEMORY
+                if status == OK:
+                    draw_short(short_one, stream, out)
             else:
                 status = sample_part(vocabulary, weights, spelling, text, begin, end - begin, found + (begin - cut), stream,
                                      scratch, out)
