@@ -208,12 +208,15 @@ cdef class Decoder:
     cdef inline int64_t copy_surfaces(self, const int32_t* ids, int64_t count, Bytes* out) noexcept nogil:
         """Add what is spelled as it is, up to the first id that is not: how many. There is room for all."""
         cdef const Surface* surfaces = self.surfaces
-        cdef uint64_t pieces = self.pieces
+        cdef uint64_t pieces = self.pieces, id
         cdef const Surface* piece
         cdef uint8_t* to = out.data + out.size
         cdef int64_t i = 0
-        while i < count and <uint64_t>ids[i] < pieces:
-            piece = surfaces + ids[i]
+        while i < count:
+            id = <uint64_t>ids[i]
+            if id >= pieces:
+                break
+            piece = surfaces + id
             if piece.size == OTHER:
                 break
             memcpy(to, piece, sizeof(Surface))      # what is too much is overwritten

@@ -42,6 +42,7 @@ cdef class Results:
     cdef Py_ssize_t handed      # runs
     cdef int64_t handed_bytes
     cdef bint stopped           # nothing more is handed out
+    cdef bint placing           # a thread puts runs in their place; `made` is its own then
     cdef Made made              # of the first `placed` runs, unless they are collected
     cdef int64_t cost           # of the rows that are placed: bytes of text, and some for each row
     cdef int64_t collected_cost

@@ -130,7 +130,7 @@ cdef class Results:
     cdef int deliver(self, const Run* run, Made* made) noexcept nogil:
         cdef Waiting* kept
         cdef size_t more
-        cdef bint done
+        cdef bint done, placing
         if self.alone:
             self.cost += cost_of(run.bytes, run.last - run.first)
             if run.last == self.rows.count:
@@ -139,15 +139,21 @@ cdef class Results:
             more = 2 * made.tokens.ids.size // <size_t>(run.number + 1)
             return OK if self.make_room(&made.tokens, made.tokens.ids.size, more) else NO_MEMORY
         self.lock.lock()
-        done = self.collects or run.number != self.placed
-        done = self.keep(run, made) if done else self.put(run, made)
-        while done and <size_t>self.placed < self.waiting_count and self.waiting[self.placed] != NULL:
+        done = self.keep(run, made)
+        # One thread at a time puts runs in their place, while the others go on.
+        placing = not self.placing
+        self.placing = True
+        while placing and done and <size_t>self.placed < self.waiting_count and self.waiting[self.placed] != NULL:
             kept = self.waiting[self.placed]
+            self.count_in(&kept.run)
             if self.collects:
-                self.count_in(&kept.run)
-            else:
-                done = self.put(&kept.run, &kept.made)
-                self.let_go(kept)
+                continue
+            self.lock.unlock()
+            done = self.put(&kept.run, &kept.made)
+            self.lock.lock()
+            self.let_go(kept)
+        if placing:
+            self.placing = False
         self.lock.unlock()
         return OK if done else NO_MEMORY
 
@@ -207,12 +213,11 @@ cdef class Results:
         self.lock.unlock()
 
     cdef bint put(self, const Run* run, Made* made) noexcept nogil:
-        """Add what was made of the next run, and empty it. False without memory."""
+        """Add what was made of the next run, and empty it; without the lock. False without memory."""
         cdef Made* all = &self.made
         cdef size_t base = all.tokens.ids.size
         cdef size_t text = all.text.size
         cdef size_t i
-        self.count_in(run)
         if (not self.make_room(&all.tokens, base + made.tokens.ids.size, 0)
                 or not extend(&all.tokens.ids, &made.tokens.ids, 0, made.tokens.ids.size)
                 or not extend(&all.tokens.spans, &made.tokens.spans, 0, made.tokens.spans.size)
