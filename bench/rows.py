@@ -352,8 +352,6 @@ BATCHED: list[tuple[str, str, str, Batched, str, str, float, float]] = [
     ("t5-decode-lists", "T5, decode lists", "sentencepiece, lists", decoding("lists"), T5, ENGLISH, 3, 6),
     ("t5-offsets", "T5, English novels with offsets", "sentencepiece, offset_mapping", offsets, T5, ENGLISH, 5, 10),
 ]  # fmt: skip
-FROM_LISTS = {"t5-decode-lists"}
-"""Works that read lists of int, which one thread at a time can do: more threads must only not be slower."""
 
 ROWS = [
     *(
@@ -362,8 +360,7 @@ ROWS = [
     ),
     Row("t5-line-by-line", "T5, one `encode` a line of 50 to 300 characters", "sentencepiece", 4, 8, line_by_line),
     *(
-        Row(f"threads-{name}", f"2 threads: {work}", "1 thread", 1 if name in FROM_LISTS else 1.8, 1.95,
-            two_threads(batched, model, corpus))
+        Row(f"threads-{name}", f"2 threads: {work}", "1 thread", 1.8, 1.95, two_threads(batched, model, corpus))
         for name, work, _, batched, model, corpus, _, _ in BATCHED
     ),
     Row("first-token", "import, load the 250,000 pieces, encode a line", "sentencepiece", 2, 4, first_token),

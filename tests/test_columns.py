@@ -330,12 +330,12 @@ def test_texts_outlive_their_list(bundled: Tokenizer) -> None:
     assert held == before + 1
     texts.clear()
     assert bundled.encode_batch(rows).to_list() == expected
-    kept = [text for text in ("ab" * 3, b"ba" * 3) for _ in range(2_000)]
+    kept: list[Any] = [text for text in ("ab" * 3, b"ba" * 3) for _ in range(2_000)]
     before = sys.getrefcount(kept[0]), sys.getrefcount(kept[-1])
     for threads in (1, 3):
         bundled.encode_lists(kept, num_threads=threads)
         with pytest.raises(TypeError, match="row 4000 of texts"):
-            bundled.encode_lists([*kept, 5], num_threads=threads)  # type: ignore[list-item]
+            bundled.encode_lists([*kept, 5], num_threads=threads)
     after = sys.getrefcount(kept[0]), sys.getrefcount(kept[-1])
     assert after == before
 

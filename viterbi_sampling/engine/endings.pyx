@@ -141,7 +141,8 @@ cdef int fill(Automaton* made, const Node* nodes, size_t size, Steps steps, cons
             return 0
         if not reserve(&made.pieces, &capacity, used + others + 2, sizeof(uint32_t)):
             return -1
-        made.pieces[used] = made.pieces[state.pieces >> 8]
+        if others:
+            made.pieces[used] = made.pieces[state.pieces >> 8]
         made.pieces[used + 1] = <uint32_t>nothing << 8 | 1
         for k in range(1, others):
             made.pieces[used + 1 + k] = made.pieces[(state.pieces >> 8) + k]

@@ -69,7 +69,7 @@ cdef int do_rows(list workers, Results results, object task, bint watched, Objec
     with Beside(task) as beside:
         for other in workers[1:]:
             beside.start(other.work)
-        if results.rows.ready.load() < results.rows.count:
+        if others and results.rows.ready.load() < results.rows.count:
             with nogil:
                 results.let_begin(others)
         results.rows.complete()
