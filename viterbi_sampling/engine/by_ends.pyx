@@ -24,12 +24,13 @@ from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_look, s
 from viterbi_sampling.engine.sweeps cimport APART, CLOSE, LARGE, SMALL, VERY_LARGE, VERY_SMALL
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens
 from viterbi_sampling.engine.trie cimport ROOT
-from viterbi_sampling.engine.words cimport KEY_MASKS, prefetch
+from viterbi_sampling.engine.words cimport CACHE_LINE, KEY_MASKS, prefetch
 
 cdef enum:
     MOST_BYTES = 1 << 20        # of a part that is sampled so
     LOOKED_AHEAD = 2048         # words of the stream that are made at once
     BETWEEN_SHIFTS = 64         # ends after which sums are looked at
+    FEW_BYTES = 7               # of a part that has at most MOST_PATHS paths: each inner byte ends a piece or does not
     ANY_EDGES = 10              # bytes of a part that has less than MOST_PATHS edges, whatever they are
     FEW_TOKENS = 8              # of a path that are copied in any case
     UNUSUAL = 1                 # a part is to be sampled edge by edge: sums leave the doubles, or a draw falls on a border
@@ -181,6 +182,14 @@ cdef inline uint32_t key_of_short(const uint8_t* text, int32_t size) noexcept no
 
 cdef inline Short* place_of_short(const Arrivals* arrivals, uint32_t key) noexcept nogil:
     return arrivals.shorts + ((key * <uint32_t>0x9E3779B1U) >> 20)
+
+
+cdef bint start_shorts(Arrivals* arrivals) noexcept nogil:
+    """An empty table of short parts, at a cache line. False without memory."""
+    arrivals.shorts_memory = calloc(SHORTS * sizeof(Short) + CACHE_LINE, 1)
+    if arrivals.shorts_memory != NULL:
+        arrivals.shorts = <Short*>((<size_t>arrivals.shorts_memory + CACHE_LINE - 1) & ~<size_t>(CACHE_LINE - 1))
+    return arrivals.shorts_memory != NULL
 
 
 cdef int learn_short(const Automaton* automaton, const double* weights, const uint32_t* ends, int32_t size, uint32_t key,
@@ -404,20 +413,21 @@ cdef int sample_part(const Vocabulary* vocabulary, const Weights* weights, const
     cdef size_t edges = 0
     cdef int32_t count, i
     cdef int status
-    cdef bint few
+    cdef bint few = size <= <int32_t>FEW_BYTES, counted
     cdef double uniform
     if size > ANY_EDGES:
         for i in range(size):
             edges += edges_of(ends[i])
     # All positions are on a path, so that each edge that its end could do without is another path.
-    few = edges <= <size_t>MOST_EDGES and edges < <size_t>(size + MOST_PATHS)
-    status = add_up(automaton, weights.values, ends, size, &paths[0] if few else <int32_t*>NULL, found)
+    counted = not few and edges <= <size_t>MOST_EDGES and edges < <size_t>(size + MOST_PATHS)
+    status = add_up(automaton, weights.values, ends, size, &paths[0] if counted else <int32_t*>NULL, found)
     if status != OK:
         return status
-    if few and paths[size] <= MOST_PATHS:
+    if few or (counted and paths[size] <= MOST_PATHS):
         if not are_moderate(found):
             return UNUSUAL
-        uniform = stream_next(stream) if paths[size] > 1 else 0.0
+        # Without a cut inside, a part has several paths, unless it is one byte.
+        uniform = stream_next(stream) if size > 1 else 0.0
         count = draw_few(automaton, weights.values, ends, size, uniform, found, scratch.path.data + size)
         if count == 0:
             stream.at -= 1      # the one that was taken is in the buffer still
@@ -446,10 +456,8 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
     cdef uint32_t key, next_key
     cdef int32_t read = 0, cut = 0, begin = 0, lower = 0, known, count, end, i
     cdef int status
-    if arrivals.shorts == NULL:
-        arrivals.shorts = <Short*>calloc(SHORTS, sizeof(Short))
-        if arrivals.shorts == NULL:
-            return NO_MEMORY
+    if arrivals.shorts == NULL and not start_shorts(arrivals):
+        return NO_MEMORY
     while read < size:
         if scratch.cancelled[0]:
             return CANCELLED

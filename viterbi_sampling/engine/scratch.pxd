@@ -6,7 +6,7 @@ from libc.stdlib cimport free
 from viterbi_sampling.engine.buffer cimport Bytes, Doubles, Ints, reserve, reserve_ints
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, lattice_free
 from viterbi_sampling.engine.matches cimport Match
-from viterbi_sampling.engine.words cimport MAX_WORD
+from viterbi_sampling.engine.words cimport CACHE_LINE, MAX_WORD
 
 cdef struct Cell:               # what is known of one position
     double value                # the best score, or the score of the kept path, or the forward sum ...
@@ -49,6 +49,7 @@ cdef struct Arrivals:           # of a part that is sampled from end to end: see
     Ints choices                # how many ends up to each position several edges lead to
     Doubles words               # of the stream
     Short* shorts               # what is known of short parts; NULL until there is one
+    void* shorts_memory         # in which they begin at a cache line
 
 cdef struct Scratch:
     Lattice lattice
@@ -90,7 +91,7 @@ cdef inline void scratch_free(Scratch* scratch) noexcept nogil:
     free(scratch.arrivals.shifts.data)
     free(scratch.arrivals.choices.data)
     free(scratch.arrivals.words.data)
-    free(scratch.arrivals.shorts)
+    free(scratch.arrivals.shorts_memory)
 
 
 cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
@@ -102,4 +103,4 @@ cdef inline size_t scratch_memory(const Scratch* scratch) noexcept nogil:
             + scratch.arrivals.added_capacity * sizeof(Added)
             + (scratch.arrivals.ends.capacity + scratch.arrivals.cuts.capacity + scratch.arrivals.shifts.capacity
                + scratch.arrivals.choices.capacity) * sizeof(int32_t)
-            + (SHORTS * sizeof(Short) if scratch.arrivals.shorts != NULL else 0))
+            + (SHORTS * sizeof(Short) + CACHE_LINE if scratch.arrivals.shorts != NULL else 0))

@@ -17,6 +17,7 @@ cdef enum:
     SLACK = BLOCK_BYTES + 16    # bytes that can be read after a text, whatever they are
     READ_BEYOND = 80        # bytes that can be read after a record, whatever they are
     INLINE_TOKENS = 3
+    CACHE_LINE = 64
     RECORD = -1             # in place of the first token: what is known of the word is a record in the arena
 
 cdef struct Slot:           # 32 bytes, half a cache line

@@ -18,7 +18,6 @@ from viterbi_sampling.engine.buffer cimport LARGE, Bytes, advise_large_pages, re
 cdef enum:
     FIRST_SLOTS = 1 << 12
     SMALL = 1 << 18             # bytes of an arena that grows little by little
-    CACHE_LINE = 64
     BEGINNING = 48              # bytes of a record: what is known of a word, and the upper bits of 16 thresholds
 
 cdef bint new_slots(Table* table, size_t count) noexcept nogil:
