@@ -29,12 +29,12 @@ cdef enum:
     SEGMENT = 32                # bytes that a reading has at least
     READINGS = 8                # at once
 
-cdef struct Readings:           # what the next step of each needs; states by their offsets in bytes
-    uint32_t child[READINGS]    # where the byte leads from its state,
-    uint32_t other[READINGS]    # and from the shorter state,
-    uint32_t shorter[READINGS]  # which is this one
-    uint32_t at[READINGS]
-    uint32_t stop[READINGS]
+cdef struct Reading:            # what its next step needs; states by their offsets in bytes
+    uint32_t child              # where the byte leads from its state,
+    uint32_t other              # and from the shorter state,
+    uint32_t shorter            # which is this one
+    uint32_t at
+    uint32_t stop
 
 
 cdef class Endings:
@@ -167,13 +167,13 @@ cdef inline const State* state_at(const State* states, uint32_t offset) noexcept
     return <const State*>(<const uint8_t*>states + offset)
 
 
-cdef inline void look_at(const State* states, const State* state, uint32_t byte, uint32_t k, Readings* readings) noexcept nogil:
+cdef inline void look_at(const State* states, const State* state, uint32_t byte, Reading* reading) noexcept nogil:
     """Set where the byte leads from a state, which is known a whole round before it is looked at."""
-    readings.child[k] = ((state.base >> 8) ^ byte) * <uint32_t>sizeof(State)
-    readings.other[k] = state.shorter_base ^ (byte * <uint32_t>sizeof(State))
-    readings.shorter[k] = state.shorter
-    prefetch(state_at(states, readings.child[k]))
-    prefetch(state_at(states, readings.other[k]))
+    reading.child = ((state.base >> 8) ^ byte) * <uint32_t>sizeof(State)
+    reading.other = state.shorter_base ^ (byte * <uint32_t>sizeof(State))
+    reading.shorter = state.shorter
+    prefetch(state_at(states, reading.child))
+    prefetch(state_at(states, reading.other))
 
 
 cdef inline uint32_t is_zero(uint32_t small) noexcept nogil:
@@ -181,10 +181,9 @@ cdef inline uint32_t is_zero(uint32_t small) noexcept nogil:
     return <uint32_t>(<int32_t>(small - 1) >> 31)
 
 
-cdef inline uint32_t go_on(const State* states, const Readings* readings, uint32_t k, uint32_t byte,
-                           uint32_t* after) noexcept nogil:
+cdef inline uint32_t go_on(const State* states, const Reading* reading, uint32_t byte, uint32_t* after) noexcept nogil:
     """The state after the byte; 0 if it leads on neither from the state nor from the shorter one, which comes next; else ~0."""
-    cdef uint32_t child = readings.child[k], other = readings.other[k], shorter = readings.shorter[k]
+    cdef uint32_t child = reading.child, other = reading.other, shorter = reading.shorter
     cdef uint32_t goes_on = is_zero((state_at(states, child).base & 0xFF) ^ byte)
     cdef uint32_t shorter_goes_on = is_zero((state_at(states, other).base & 0xFF) ^ byte)
     shorter ^= (other ^ shorter) & shorter_goes_on
@@ -198,33 +197,36 @@ cdef void find_endings(const Automaton* automaton, const uint8_t* text, int32_t 
     cdef const uint32_t* pieces = automaton.pieces
     cdef const State* reached
     cdef uint32_t reached_at[ENDS]      # the state after each byte
-    cdef Readings readings
+    cdef Reading readings[READINGS]
+    cdef Reading* reading = readings
+    cdef Reading* last
     cdef uint32_t segment = <uint32_t>max(<int32_t>SEGMENT, (size + READINGS - 1) // READINGS)
-    cdef uint32_t at = 0, after, goes_on, active = 0, k
+    cdef uint32_t at = 0, after, goes_on
     while at < <uint32_t>size:
-        readings.at[active] = at
-        look_at(states, state_at(states, ROOT if at else state[0]), text[at], active, &readings)
+        reading.at = at
+        look_at(states, state_at(states, ROOT if at else state[0]), text[at], reading)
         at = min(<uint32_t>size, at + segment)
-        readings.stop[active] = at
-        active += 1
-    while active:
-        k = 0
-        while k < active:
-            at = readings.at[k]
-            goes_on = go_on(states, &readings, k, text[at], &after)
+        reading.stop = at
+        reading += 1
+    last = reading
+    while last != readings:
+        reading = readings
+        while reading < last:
+            at = reading.at
+            goes_on = go_on(states, reading, text[at], &after)
             reached = state_at(states, after)
             # Where the byte does not lead on, to be written again.
             reached_at[at] = after
             ends[at] = reached.pieces
             prefetch(&pieces[reached.pieces >> 8])
             at -= goes_on
-            if at == readings.stop[k]:
-                active -= 1
-                move(&readings, active, k)
+            if at == reading.stop:
+                last -= 1
+                reading[0] = last[0]
                 continue
-            readings.at[k] = at
-            look_at(states, reached, text[at], k, &readings)
-            k += 1
+            reading.at = at
+            look_at(states, reached, text[at], reading)
+            reading += 1
     at = segment
     while at < <uint32_t>size:
         read_on(states, text, at, <uint32_t>size, reached_at, ends)
@@ -232,22 +234,14 @@ cdef void find_endings(const Automaton* automaton, const uint8_t* text, int32_t 
     state[0] = reached_at[size - 1]
 
 
-cdef inline void move(Readings* readings, uint32_t from_, uint32_t to) noexcept nogil:
-    readings.child[to] = readings.child[from_]
-    readings.other[to] = readings.other[from_]
-    readings.shorter[to] = readings.shorter[from_]
-    readings.at[to] = readings.at[from_]
-    readings.stop[to] = readings.stop[from_]
-
-
 cdef void read_on(const State* states, const uint8_t* text, uint32_t at, uint32_t size, uint32_t* reached_at,
                   uint32_t* ends) noexcept nogil:
     """Go on with what was read before a segment until it makes no difference."""
-    cdef Readings reading
+    cdef Reading reading
     cdef uint32_t after
-    look_at(states, state_at(states, reached_at[at - 1]), text[at], 0, &reading)
+    look_at(states, state_at(states, reached_at[at - 1]), text[at], &reading)
     while True:
-        if go_on(states, &reading, 0, text[at], &after):
+        if go_on(states, &reading, text[at], &after):
             if after == reached_at[at]:
                 return
             reached_at[at] = after
@@ -255,4 +249,4 @@ cdef void read_on(const State* states, const uint8_t* text, uint32_t at, uint32_
             at += 1
             if at == size:
                 return
-        look_at(states, state_at(states, after), text[at], 0, &reading)
+        look_at(states, state_at(states, after), text[at], &reading)
