@@ -17,6 +17,7 @@ from setuptools import Extension, setup
 
 MODULES = (
     "formats.protobuf",
+    "engine.faults",
     "engine.stream",
     "engine.weights",
     "engine.trie",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import math
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import sentencepiece
 from hypothesis import given, settings
@@ -15,7 +18,9 @@ from peer import assert_same, both
 from sentencepiece import sentencepiece_model_pb2 as pb
 
 from viterbi_sampling import ModelError, Tokenizer
+from viterbi_sampling.engine.faults import first_fault
 from viterbi_sampling.formats import protobuf
+from viterbi_sampling.formats.wire import bytes_field
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -167,6 +172,53 @@ def test_not_utf8_pieces() -> None:
     at = data.index("川".encode())
     with pytest.raises(ModelError, match=r"piece \d+ is not valid UTF-8"):
         Tokenizer.from_bytes(data[:at] + b"\xff" + data[at + 1 :])
+
+
+@settings(max_examples=400)
+@given(
+    pieces=st.lists(
+        st.tuples(
+            st.one_of(st.text(max_size=3).map(str.encode), st.binary(max_size=6)),
+            st.sampled_from([-1.0, 0.0, math.nan, math.inf]),
+        )
+    ),
+    bytewise=st.booleans(),
+)
+def test_first_fault(pieces: list[tuple[bytes, float]], bytewise: bool) -> None:
+    def fault(piece: bytes, score: float) -> str | None:
+        if not 0 < len(piece) < 5:
+            return "has 5 bytes or more" if piece else "is empty"
+        if not math.isfinite(score):
+            return "has a score that is not a finite number"
+        try:
+            piece.decode("utf-8")
+        except UnicodeDecodeError:
+            return None if bytewise else "is not valid UTF-8"
+        return None
+
+    expected = next(((i, what) for i, one in enumerate(pieces) if (what := fault(*one)) is not None), None)
+    offsets = np.array([0, *itertools.accumulate(len(piece) for piece, _ in pieces)], np.int64)
+    scores = np.array([score for _, score in pieces], np.float64)
+    assert first_fault(b"".join(piece for piece, _ in pieces), offsets, scores, 5, bytewise) == expected
+
+
+@pytest.mark.parametrize(
+    ("offsets", "scores"), [([0, 1], []), ([0, 3], [0.0]), ([0, 2, 1], [0.0, 0.0]), ([-1, 1], [0.0]), ([], [])]
+)
+def test_first_fault_within_the_text(offsets: list[int], scores: list[float]) -> None:
+    with pytest.raises(IndexError):
+        first_fault(b"ab", np.array(offsets, np.int64), np.array(scores, np.float64), 5, False)
+
+
+def test_many_pieces_of_few_bytes() -> None:
+    """More than are made room for at first."""
+    pieces = [chr(0x100 + i) for i in range(3000)]
+    message = b"".join(b"\x0a" + bytes([len(part)]) + part for part in (bytes_field(1, p.encode()) for p in pieces))
+    text, offsets, scores, types, others = protobuf.read_pieces(message, 1)
+    assert len(message) < 8 * len(pieces)
+    assert text == "".join(pieces).encode()
+    assert np.diff(offsets).tolist() == [len(piece.encode()) for piece in pieces]
+    assert (scores.tolist(), types.tolist(), others) == ([0.0] * 3000, [1] * 3000, [])
 
 
 @settings(max_examples=400)

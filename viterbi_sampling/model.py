@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from viterbi_sampling.engine.faults import first_fault
 from viterbi_sampling.errors import ModelError, shown
 
 if TYPE_CHECKING:
@@ -127,35 +128,16 @@ class Model:
         pieces = self.pieces
         if len(pieces) == 0:
             raise ModelError("the model has no pieces")
-        sizes = np.diff(pieces.offsets)
-        for bad, what in (
-            (sizes == 0, "is empty"),
-            (sizes >= MAX_PIECE_BYTES, f"has {MAX_PIECE_BYTES} bytes or more"),
-            (~np.isfinite(pieces.scores), "has a score that is not a finite number"),
-        ):
-            if bad.any():
-                index = int(np.flatnonzero(bad)[0])
-                raise ModelError(f"piece {index} {what} (score {pieces.scores[index]})")
-        if not self.bytewise:
-            self._check_text()
+        fault = first_fault(pieces.text, pieces.offsets, pieces.scores, MAX_PIECE_BYTES, self.bytewise)
+        if fault is not None:
+            index, what = fault
+            raise ModelError(f"piece {index} {what} (score {pieces.scores[index]})")
+        if not self.bytewise and b"\0" in pieces.text:
+            self._check_nulls()
         unknown = self.ids_of_type(PieceType.UNKNOWN)
         if len(unknown) > 1:
             raise ModelError(f"pieces {unknown[0]} and {unknown[1]} both have the type UNKNOWN; one may")
         self._check_bytes()
-
-    def _check_text(self) -> None:
-        pieces = self.pieces
-        try:
-            pieces.text.decode("utf-8")
-        except UnicodeDecodeError as error:
-            index = int(np.searchsorted(pieces.offsets, error.start, side="right")) - 1
-            raise ModelError(f"piece {index} is not valid UTF-8") from None
-        starts = np.frombuffer(pieces.text, np.uint8)[pieces.offsets[:-1]]
-        if ((starts & 0xC0) == 0x80).any():
-            index = int(np.flatnonzero((starts & 0xC0) == 0x80)[0])
-            raise ModelError(f"piece {index} is not valid UTF-8")
-        if b"\0" in pieces.text:
-            self._check_nulls()
 
     def _check_nulls(self) -> None:
         for index in range(len(self.pieces)):

@@ -30,18 +30,21 @@ def encoder_of(model: Model) -> Encoder:
     pieces = model.pieces
     rules = model.normalizer
     text = np.frombuffer(pieces.text, np.uint8)
-    types = pieces.types
-    scores = pieces.scores.copy()
-    lengths = np.diff(pieces.offsets)
+    count = len(pieces)
+    # The last entry of the tables is that of an unknown character.
+    unknown_score = 0.0 if model.unknown_score is None else model.unknown_score
+    scores = np.empty(count + 1, np.float64)
+    scores[:count] = pieces.scores
+    scores[count] = unknown_score
     # A user-defined piece is always taken: its score is positive and grows with its length. sentencepiece counts
     # the length in bytes when it decodes, in characters when it samples.
     defined = model.ids_of_type(PieceType.USER_DEFINED)
     viterbi_scores = scores.astype(np.float32)
-    viterbi_scores[defined] = (0.1 * (lengths[defined] - 1)).astype(np.float32)
     for id in defined:
+        viterbi_scores[id] = np.float32(0.1 * (len(pieces.bytes_of(int(id))) - 1))
         scores[id] = float(np.float32(0.1 * (len(pieces[int(id)]) - 1)))
-    matched = np.isin(types, (PieceType.NORMAL, PieceType.USER_DEFINED))
-    named = np.isin(types, (PieceType.NORMAL, PieceType.USER_DEFINED, PieceType.UNUSED))
+    named = _are_of(pieces.types, PieceType.NORMAL, PieceType.USER_DEFINED, PieceType.UNUSED)
+    matched = _are_of(pieces.types, PieceType.NORMAL, PieceType.USER_DEFINED)
     if rules.escape_whitespaces:
         trie_text, trie_offsets, holding_space = spell_spaces(text, pieces.offsets)
         matched[holding_space] = False
@@ -66,15 +69,16 @@ def encoder_of(model: Model) -> Encoder:
         rules.whitespace_as_suffix,
         rules.nfc,
     )
+    lengths = np.zeros(count + 1, np.int32)
+    np.subtract(trie_offsets[1:], trie_offsets[:-1], out=lengths[:count], casting="same_kind")
     unknown = model.ids_of_type(PieceType.UNKNOWN)
-    unknown_score = 0.0 if model.unknown_score is None else model.unknown_score
     return Encoder(
         normalizer,
         trie,
         Cuts(trie_text, trie_offsets, ids),
-        np.append(scores, unknown_score),
-        np.append(viterbi_scores, np.float32(unknown_score)),
-        np.append(np.diff(trie_offsets), 0).astype(np.int32),
+        scores,
+        viterbi_scores,
+        lengths,
         model.single_precision,
         model.unknown_score,
         int(unknown[0]) if len(unknown) else -1,
@@ -84,6 +88,13 @@ def encoder_of(model: Model) -> Encoder:
         model.restart,
         bytewise=model.bytewise,
     )
+
+
+def _are_of(types: npt.NDArray[np.uint8], *wanted: PieceType) -> npt.NDArray[np.bool_]:
+    """Which pieces are of one of the types."""
+    table = np.zeros(256, np.bool_)
+    table[list(wanted)] = True
+    return table[types]
 
 
 def _crossing_newlines(text: bytes, offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

@@ -14,6 +14,7 @@ from libc.string cimport memcpy, memset
 
 from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages
 from viterbi_sampling.engine.cuts cimport lowest
+from viterbi_sampling.engine.words cimport KEY_MASKS
 from viterbi_sampling.errors import ModelError
 
 cdef enum:
@@ -126,24 +127,22 @@ cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noe
 
 cdef inline void fetch(const Builder* b, Key* key, int32_t depth) noexcept nogil:
     """Bring the next bytes of a key to hand, `depth` being a multiple of 8."""
-    cdef int32_t i, count = min(8, key.length - depth)
-    if key.start + depth + 8 <= b.end:
-        memcpy(key.bytes, b.text + key.start + depth, 8)
-        for i in range(count, 8):
-            key.bytes[i] = 0
-    else:
-        memset(key.bytes, 0, 8)
-        memcpy(key.bytes, b.text + key.start + depth, count)
+    cdef int32_t count = min(8, key.length - depth)
+    cdef uint64_t bytes = 0, mask
+    memcpy(&mask, KEY_MASKS + 16 - count, 8)
+    memcpy(&bytes, b.text + key.start + depth, 8 if key.start + depth + 8 <= b.end else count)
+    bytes &= mask
+    memcpy(key.bytes, &bytes, 8)
 
 
-cdef int32_t split(Key* keys, const Pending* range_, uint8_t* labels, int32_t* bounds) noexcept nogil:
-    """Order the keys of a range by their byte at its depth; the number of distinct bytes.
+cdef int32_t split(Key* keys, Key* room, const Pending* range_, uint8_t* labels, int32_t* bounds) noexcept nogil:
+    """Order the keys of a range by their byte at its depth, with room for as many; the number of distinct bytes.
 
     `labels` receives the bytes, `bounds` where the keys of each begin (and the end of the last).
     """
     cdef int32_t counts[257]
     cdef int32_t i, at, total = range_.low, distinct = 0, place = range_.depth & 7
-    cdef Key key, displaced
+    cdef Key key
     cdef int c
     if range_.high - range_.low <= <int32_t>FEW_KEYS:
         # Most ranges are small: sorted by insertion, without a look at all 256 bytes.
@@ -175,19 +174,11 @@ cdef int32_t split(Key* keys, const Pending* range_, uint8_t* labels, int32_t* b
             counts[c] = total
             total += at
     bounds[distinct] = total
-    # In place: counts[c] is where the next key with this byte goes; whoever is there is the next to be placed.
-    for i in range(distinct):
-        c = labels[i]
-        while counts[c] < bounds[i + 1]:
-            key = keys[counts[c]]
-            while key.bytes[place] != c:
-                at = counts[key.bytes[place]]
-                counts[key.bytes[place]] += 1
-                displaced = keys[at]
-                keys[at] = key
-                key = displaced
-            keys[counts[c]] = key
-            counts[c] += 1
+    for i in range(range_.low, range_.high):
+        c = keys[i].bytes[place]
+        room[counts[c]] = keys[i]
+        counts[c] += 1
+    memcpy(keys + range_.low, room + range_.low, (range_.high - range_.low) * sizeof(Key))
     return distinct
 
 
@@ -217,11 +208,13 @@ cdef class Trie:
         b.expected = 16 * BLOCK
         if count and offsets[ids[count - 1] + 1] > <int64_t>0xFFFFFFFF:
             raise ModelError("the pieces have more than 4 GB of text")
-        cdef Key* keys = <Key*>malloc((count + 1) * sizeof(Key))
+        cdef Key* keys = <Key*>malloc((2 * count + 1) * sizeof(Key))
         cdef Pending* stack = <Pending*>malloc((count + 257) * sizeof(Pending))
         try:
             if not keys or not stack:
                 raise MemoryError()
+            if 2 * count * sizeof(Key) >= <size_t>LARGE:
+                advise_large_pages(keys, 2 * count * sizeof(Key))
             for k in range(count):
                 b.end = max(b.end, offsets[ids[k] + 1])
                 b.expected += offsets[ids[k] + 1] - offsets[ids[k]]
@@ -232,7 +225,7 @@ cdef class Trie:
                 keys[k].score = scores[ids[k]]
                 fetch(&b, &keys[k], 0)
             with nogil:
-                failed = not fill(&b, keys, stack, <int32_t>count, &equal)
+                failed = not fill(&b, keys, keys + count, stack, <int32_t>count, &equal)
             if failed:
                 raise MemoryError()
             if equal >= 0:
@@ -285,7 +278,7 @@ cdef bint add_rest(Builder* b, const Key* key, uint32_t node, int32_t depth) noe
     return True
 
 
-cdef bint fill(Builder* b, Key* keys, Pending* stack, int32_t count, int32_t* equal) noexcept nogil:
+cdef bint fill(Builder* b, Key* keys, Key* room, Pending* stack, int32_t count, int32_t* equal) noexcept nogil:
     """Build all nodes; False without memory. `equal` receives the id of a key that is there twice."""
     cdef uint8_t labels[256]
     cdef int32_t bounds[257]
@@ -310,7 +303,7 @@ cdef bint fill(Builder* b, Key* keys, Pending* stack, int32_t count, int32_t* eq
         if range_.depth and range_.depth & 7 == 0:
             for i in range(range_.low, range_.high):
                 fetch(b, &keys[i], range_.depth)
-        distinct = split(keys, &range_, labels, bounds)
+        distinct = split(keys, room, &range_, labels, bounds)
         first = 0
         if labels[0] == 0:
             # The keys that end here: one, or two are equal. Those that go on with a zero byte come after it.

@@ -20,6 +20,7 @@ cdef enum:
     END_GROUP = 4
     FIXED32 = 5
     MAX_GROUPS = 100
+    USUAL_BYTES = 8         # of the message of a piece, at least
 
 cdef struct Field:
     uint32_t number
@@ -132,7 +133,8 @@ def read_pieces(const uint8_t[::1] message, uint32_t number):
     cdef Cursor cursor, inner
     cdef Field field, part
     cdef const uint8_t* before
-    cdef Py_ssize_t count = 0, capacity = 1 << 10
+    # Room that is not touched takes no memory: it is enough for all but the shortest pieces.
+    cdef Py_ssize_t count = 0, capacity = message.shape[0] // USUAL_BYTES + 1
     cdef size_t used = 0
     cdef uint32_t bits
     cdef const uint8_t* piece
@@ -164,9 +166,9 @@ def read_pieces(const uint8_t[::1] message, uint32_t number):
             continue
         if count == capacity:
             capacity *= 2
-            offsets = np.concatenate([offsets, np.empty(capacity // 2, np.int64)])
-            scores = np.concatenate([scores, np.empty(capacity // 2, np.uint32)])
-            types = np.concatenate([types, np.empty(capacity // 2, np.uint8)])
+            offsets = np.concatenate([offsets, np.empty(capacity - count, np.int64)])
+            scores = np.concatenate([scores, np.empty(capacity - count, np.uint32)])
+            types = np.concatenate([types, np.empty(capacity - count, np.uint8)])
             offset_view = offsets
             score_view = scores
             type_view = types
@@ -193,5 +195,4 @@ def read_pieces(const uint8_t[::1] message, uint32_t number):
         score_view[count] = bits
         count += 1
         offset_view[count] = used
-    return (text[:used].tobytes(), offsets[:count + 1].copy(), scores[:count].view(np.float32), types[:count].copy(),
-            others)
+    return text[:used].tobytes(), offsets[:count + 1], scores[:count].view(np.float32), types[:count], others
