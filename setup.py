@@ -57,6 +57,7 @@ MODULES = (
     "engine.alternatives",
     "engine.results",
     "engine.objects",
+    "engine.threads",
     "engine.workers",
     "engine.placing",
     "engine.borders",

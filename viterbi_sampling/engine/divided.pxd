@@ -80,5 +80,6 @@ cdef class Division:
     cdef int put(self, Part* part, Workspace space) noexcept nogil
     cdef int settle(self, Part* part, Workspace space) noexcept nogil
     cdef void place(self, Part* part, Cursor* cursor, Tokens* tokens, size_t first) noexcept nogil
+    cdef void fail(self, int status) noexcept nogil
     cdef int work_on(self, Workspace space) noexcept nogil
     cdef void place_whole(self) noexcept nogil

@@ -25,14 +25,11 @@ The log-probability of a sample is the sum of those of its parts. It may differ 
 as it does with the words that a cache holds.
 """
 
-from functools import partial
-
 from libc.math cimport fabsf
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy
 
-from viterbi_sampling.engine.beside import Beside
 from viterbi_sampling.engine.borders cimport next_border
 from viterbi_sampling.engine.buffer cimport (
     CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Ints, add, extend, reserve_exactly, reserve_ints,
@@ -42,6 +39,7 @@ from viterbi_sampling.engine.normalizer cimport normalize, normalize_part
 from viterbi_sampling.engine.placing cimport Cursor, Given, place_next, place_spans
 from viterbi_sampling.engine.sampling cimport count_uniforms, sample
 from viterbi_sampling.engine.stream cimport stream_pass, stream_start
+from viterbi_sampling.engine.threads cimport Threads
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
 from viterbi_sampling.engine.viterbi cimport Record, between, know, known_now, learn, limit_of
 from viterbi_sampling.engine.words cimport (
@@ -97,6 +95,26 @@ cdef void part_free(Part* part) noexcept nogil:
         free(part)
 
 
+cdef class Share:
+    """What one thread needs to work on a text."""
+
+    cdef Division division
+    cdef Workspace space
+
+    def __init__(self, Division division not None, Workspace space not None):
+        self.division = division
+        self.space = space
+
+
+cdef void do_share(void* owner) noexcept nogil:
+    """Make parts, as long as there are any left."""
+    cdef int status
+    (<Share>owner).space.scratch.cancelled = &(<Share>owner).division.job.cancelled
+    status = (<Share>owner).division.work_on((<Share>owner).space)
+    if status != OK:
+        (<Share>owner).division.fail(status)
+
+
 cdef class Division:
     """A long text, and the paths over it, on which any number of threads work at once."""
 
@@ -117,29 +135,22 @@ cdef class Division:
         free(self.tokens.ids.data)
         free(self.tokens.spans.data)
 
-    def work(self, Workspace space not None):
-        """Make parts, as long as there are any left."""
-        cdef int status
-        with nogil:
-            space.scratch.cancelled = &self.job.cancelled
-            status = self.work_on(space)
-            if status != OK:
-                self.lock.lock()
-                # The first error is that of the text; threads that others have stopped have none of their own.
-                if self.status == OK:
-                    self.status = status
-                self.lock.unlock()
-
     def run(self, list spaces not None, task, bint first_here):
         """Do the text with a thread for each workspace, one of which is the calling one if `first_here`."""
+        cdef Threads threads
+        cdef Share share
+        cdef bint apart
         self.start()
         if self.status != OK:
             return
-        with Beside(task) as beside:
-            for space in spaces[first_here:]:
-                beside.start(partial(self.work, space))
-            if first_here:
-                self.work(spaces[0])
+        with Threads(task) as threads:
+            for space in spaces[1:]:
+                threads.start(do_share, Share(self, space))
+            share = Share(self, spaces[0])
+            apart = not first_here and threads.start(do_share, share)
+            if not apart:
+                with nogil:
+                    do_share(<void*>share)
         with nogil:
             self.place_whole()
 
@@ -177,6 +188,13 @@ cdef class Division:
         make_room(&self.tokens.ids, most)
         if self.tokens.with_spans:
             make_room(&self.tokens.spans, 2 * most)
+
+    cdef void fail(self, int status) noexcept nogil:
+        self.lock.lock()
+        # The first error is that of the text; threads that others have stopped have none of their own.
+        if self.status == OK:
+            self.status = status
+        self.lock.unlock()
 
     cdef int work_on(self, Workspace space) noexcept nogil:
         cdef Part* part = NULL

@@ -1,7 +1,6 @@
 # The result of a batch: what its workers make of runs of rows, in the order of the rows.
 
 from libc.stdint cimport int64_t
-from libcpp.atomic cimport atomic
 
 from viterbi_sampling.engine.buffer cimport Bytes, Ints
 from viterbi_sampling.engine.rows cimport Rows
@@ -35,7 +34,6 @@ cdef class Results:
     cdef int given_up
     cdef int workers
     cdef bint collects          # what is made, little by little
-    cdef atomic[int] begun      # threads that are at work
     cdef bint alone             # one worker has all runs, and nothing is collected: it goes on in the same memory
     cdef mutex lock             # of all below
     cdef Py_ssize_t next_row    # the first that is not handed out
@@ -57,8 +55,6 @@ cdef class Results:
     cdef readonly object offsets        # int64[rows · draws + 1]: where the tokens of each path begin
     cdef int64_t* ends          # those of the paths, in `offsets`. Of a run they are counted from its first token first
 
-    # Wait until so many threads are at work, though not for long: who has the interpreter lock keeps them from beginning.
-    cdef void let_begin(self, int threads) noexcept nogil
     # The next run; False if there is none, or if who `collects`, too, has enough to do. Waits for rows that are not
     # gathered yet.
     cdef bint take(self, Run* run, bint collects) noexcept nogil

@@ -26,11 +26,7 @@ cdef extern from * nogil:
     #include <chrono>
     #include <thread>
     static void viterbi_sampling_doze() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
-    static double viterbi_sampling_seconds() {
-        return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-    }
     """
-    double seconds "viterbi_sampling_seconds"() noexcept
     void doze "viterbi_sampling_doze"() noexcept
 
 cdef enum:
@@ -42,7 +38,6 @@ cdef enum:
     MOST_DOZES = 50
 
 cdef double MOST_EXPECTED = 1e12
-cdef double LONGEST_BEGINNING = 0.001   # seconds
 
 
 cdef class Results:
@@ -88,11 +83,6 @@ cdef class Results:
         if tokens.with_spans:
             spans = array_from(&tokens.spans).reshape(-1, 2)
         return ids, self.offsets, spans
-
-    cdef void let_begin(self, int threads) noexcept nogil:
-        cdef double until = seconds() + LONGEST_BEGINNING
-        while self.begun.load() < threads and seconds() < until:
-            give_way()
 
     cdef bint take(self, Run* run, bint collects) noexcept nogil:
         cdef Py_ssize_t ready

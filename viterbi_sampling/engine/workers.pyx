@@ -7,11 +7,11 @@ few are waiting for it, so that all threads are busy as long as making the objec
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
-from viterbi_sampling.engine.beside import Beside
 from viterbi_sampling.engine.buffer cimport CANCELLED, OK
 from viterbi_sampling.engine.objects cimport Objects
 from viterbi_sampling.engine.results cimport Made, Results, Run, made_empty, made_free
 from viterbi_sampling.engine.rows cimport raise_for_status
+from viterbi_sampling.engine.threads cimport Threads
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
@@ -22,12 +22,6 @@ cdef class Worker:
 
     def __dealloc__(self):
         made_free(&self.made)
-
-    def work(self):
-        """Do rows until there are none, without the interpreter lock."""
-        with nogil:
-            self.results.begun.fetch_add(1)
-            self.status = self.run(False)
 
     def first_failed(self):
         """The row that could not be done, or one that there is not."""
@@ -60,25 +54,28 @@ cdef class Worker:
         return OK
 
 
+cdef void work(void* worker) noexcept nogil:
+    """Do rows until there are none."""
+    (<Worker>worker).status = (<Worker>worker).run(False)
+
+
 cdef int do_rows(list workers, Results results, object task, bint watched, Objects objects) except -1:
     cdef Worker worker = workers[0]
-    cdef int others = <int>len(workers) - 1
+    cdef Threads threads
+    cdef bint apart
     results.workers = <int>len(workers)
     results.collects = objects is not None
     results.alone = len(workers) == 1 and not results.collects
-    with Beside(task) as beside:
+    with Threads(task) as threads:
         for other in workers[1:]:
-            beside.start(other.work)
-        if others and results.rows.ready.load() < results.rows.count:
-            with nogil:
-                results.let_begin(others)
+            threads.start(work, other)
         results.rows.complete()
-        if watched:
-            beside.start(worker.work)
+        apart = watched and threads.start(work, worker)
         if results.collects:
-            make_objects(objects, results, None if watched else worker)
-        elif not watched:
-            worker.work()
+            make_objects(objects, results, None if apart else worker)
+        elif not apart:
+            with nogil:
+                work(<void*>worker)
     return 0
 
 
