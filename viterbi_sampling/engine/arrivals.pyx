@@ -10,6 +10,7 @@ from libc.string cimport memmove
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK
 from viterbi_sampling.engine.endings cimport ENDS, Automaton, depth_of, edges_of, find_endings, length_of, list_of, token_of
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, reserve_cells
 from viterbi_sampling.engine.sweeps cimport read_back
@@ -48,7 +49,7 @@ cdef int best_arrivals(const Vocabulary* vocabulary, const Spelling* spelling, c
         return NO_MEMORY
     scratch.cells[0].value = total[0]
     while read < size:
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
         count = min(<int32_t>ENDS, size - read)
         if not reserve_cells(scratch, read + count - cut + 1):

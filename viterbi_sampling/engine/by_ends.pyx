@@ -18,6 +18,7 @@ from viterbi_sampling.engine.directly cimport sample_directly
 from viterbi_sampling.engine.endings cimport (
     ENDS, Automaton, depth_of, edges_of, find_endings, length_of, list_of, token_of,
 )
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.scratch cimport SHORT, SHORT_PATHS, SHORT_TOKENS, SHORTS, Added, Arrivals, Scratch, Short
 from viterbi_sampling.engine.stream cimport STREAM_WORDS, Stream, stream_look, stream_next, stream_skip, stream_take, uniform_of
@@ -459,7 +460,7 @@ cdef int sample_by_ends(const Vocabulary* vocabulary, const Weights* weights, co
     if arrivals.shorts == NULL and not start_shorts(arrivals):
         return NO_MEMORY
     while read < size:
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
         if read - cut > MOST_BYTES:
             return sample_directly(PERFECT, vocabulary, weights, spelling, text, cut, size, stream, scratch, out, NULL)

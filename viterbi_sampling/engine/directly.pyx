@@ -7,6 +7,7 @@ from viterbi_sampling.engine.choices cimport (
     FFBS, MOST_EDGES, MOST_PATHS, VITERBI_SAMPLING, Algorithm, Weights, add_scores, backward, choose_path, count_paths, forward,
     link_edges, log_sum, next_edges, perfect_choices, perfect_path, sigmoid_choices,
 )
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport MORE, Lattice, Vocabulary, lattice_clear, lattice_pass, lattice_start
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step
 from viterbi_sampling.engine.stream cimport Stream, stream_next
@@ -47,7 +48,7 @@ cdef inline bint may_be_few(Algorithm algorithm, const Vocabulary* vocabulary, c
 cdef inline int more_edges(const Vocabulary* vocabulary, Algorithm algorithm, Scratch* scratch, int32_t* ready) noexcept nogil:
     """Go on with the lattice, as next_edges; CANCELLED where that is wanted."""
     cdef int status = next_edges(vocabulary, algorithm, scratch, ready, scratch.lattice.count + EDGES_AT_ONCE)
-    return CANCELLED if status >= 0 and scratch.cancelled[0] else status
+    return CANCELLED if status >= 0 and is_raised(scratch.cancelled) else status
 
 
 cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, const Weights* weights,

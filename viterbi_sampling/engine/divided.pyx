@@ -35,6 +35,7 @@ from viterbi_sampling.engine.buffer cimport (
     CANCELLED, MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Ints, add, extend, reserve_exactly, reserve_ints,
 )
 from viterbi_sampling.engine.choices cimport VITERBI
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.normalizer cimport normalize, normalize_part
 from viterbi_sampling.engine.placing cimport Cursor, Given, place_next, place_spans
 from viterbi_sampling.engine.sampling cimport count_uniforms, sample
@@ -220,7 +221,7 @@ cdef class Division:
         cdef int32_t begin
         given[0] = NULL
         self.lock.lock()
-        if self.job.cancelled:
+        if is_raised(&self.job.cancelled):
             status = CANCELLED
         elif self.status == OK and not (self.complete and self.begun == self.found * self.job.draws):
             part = self.free
@@ -377,7 +378,7 @@ cdef class Division:
             self.lock.unlock()
             if ready:
                 return OK
-            if status != OK or self.job.cancelled:
+            if status != OK or is_raised(&self.job.cancelled):
                 return CANCELLED
             give_way()
 
@@ -455,7 +456,7 @@ cdef class Division:
                         return NO_MEMORY
                     at = end
                 space.table.looked += ahead.count
-                if space.scratch.cancelled[0]:
+                if is_raised(space.scratch.cancelled):
                     return CANCELLED
         return OK if mark(&part.marks, at, made[0], NONE) else NO_MEMORY
 

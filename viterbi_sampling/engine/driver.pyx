@@ -17,6 +17,7 @@ from viterbi_sampling.engine.buffer cimport (
 from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.flag cimport raise_flag
 from viterbi_sampling.engine.job cimport index_of
 from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path, weigh_paths
 from viterbi_sampling.engine.lattice cimport Vocabulary
@@ -182,7 +183,7 @@ cdef class Task:
 
     def cancel(self):
         """Stop the workers at their next look."""
-        self.job.cancelled = 1
+        raise_flag(&self.job.cancelled)
 
 
 cdef int give_unknown(Encoder encoder, const Made* made, list found) except -1:

@@ -22,6 +22,7 @@ from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.enumeration cimport (
     NONE, UNKNOWN, Opened, add_tokens_of, best_over, open_part, opened_clear, opened_free, work_out_next,
 )
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.parts cimport CLOSED, Part, Parts, find_parts, parts_free
 from viterbi_sampling.engine.queue cimport Queue, queue_pop, queue_push
@@ -124,7 +125,7 @@ cdef int find_paths(const Vocabulary* vocabulary, const uint8_t* text, size_t co
             return NO_MEMORY
         paths.found.data[paths.found.size] = number
         paths.found.size += 1
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
     return OK
 

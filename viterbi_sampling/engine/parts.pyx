@@ -13,6 +13,7 @@ from viterbi_sampling.engine.buffer cimport (
     CANCELLED, NO_MEMORY, OK, TOO_LONG, reserve, reserve_doubles, reserve_ints,
 )
 from viterbi_sampling.engine.cuts cimport CutTable
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_extend, lattice_start
 from viterbi_sampling.engine.queue cimport Entry, queue_pop, queue_push
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, reserve_cells
@@ -169,7 +170,7 @@ cdef int find_parts(const Vocabulary* vocabulary, const CutTable* cuts, const ui
             if status != OK:
                 return status
             at = end
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
     # Taken one by one the greatest gaps come first: they fill the array from behind.
     i = j = parts.near.size

@@ -26,6 +26,7 @@ from viterbi_sampling.engine.edges cimport (
     EDGE_BYTES, Edges, add_edges, edge_arrays, edges_free, edges_reserve, edges_start, pack_edges, unpack_edges,
 )
 from viterbi_sampling.engine.encoder cimport Encoder
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport Edge, Lattice, Vocabulary, lattice_clear, lattice_start
 from viterbi_sampling.engine.normalizer cimport normalize
 from viterbi_sampling.engine.rows cimport Rows, raise_for_status
@@ -232,7 +233,7 @@ cdef int quantities(const Vocabulary* vocabulary, const CutTable* cuts, const We
                 parts.data[parts.size + 1] = <int32_t>edges.size
                 parts.size += 2
             at = end
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
     summary[0] = total
     return OK

@@ -15,6 +15,7 @@ import numpy as np
 
 from viterbi_sampling.engine.arrays cimport array_from
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, extend, reserve, reserve_bytes, reserve_exactly, reserve_ints
+from viterbi_sampling.engine.flag cimport is_raised, raise_flag
 from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.tokens cimport Tokens
 
@@ -73,7 +74,7 @@ cdef class Results:
 
     def cancel(self):
         """Stop the workers at their next row."""
-        self.given_up = 1
+        raise_flag(&self.given_up)
 
     def arrays(self):
         """(ids, offsets, spans or None), once all workers have ended."""
@@ -90,7 +91,7 @@ cdef class Results:
         cdef int64_t most = COLLECTED_BYTES if self.collects and self.workers == 1 else RUN_BYTES
         cdef int64_t cost = 0
         cdef bint found = False, ended
-        while not self.cancelled[0]:
+        while not is_raised(self.cancelled):
             ready = self.rows.ready.load()
             self.lock.lock()
             ended = self.stopped or (collects and self.many_wait())

@@ -12,6 +12,7 @@ from viterbi_sampling.engine.by_ends cimport sample_by_ends
 from viterbi_sampling.engine.choices cimport MOST_PATHS, PERFECT, VITERBI_SAMPLING, Algorithm, Weights
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.directly cimport count_directly, sample_directly
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport Vocabulary
 from viterbi_sampling.engine.records cimport (
     AT_ONCE, ROW, AtOnce, Known, add_tokens_of, at_once, copy_tokens, draw, is_narrow, learn, path_of, row_bytes,
@@ -174,7 +175,7 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
                 at = ahead.ends[word]
                 word += 1
         known.looked += ahead.count
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
     stop[0] = at
     return OK
@@ -213,7 +214,7 @@ cdef int count_in_words(Algorithm algorithm, const Vocabulary* vocabulary, const
                 total[0] += uniforms_in(slot)
             at = end
         known.looked += ahead.count
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
     stop[0] = at
     return OK

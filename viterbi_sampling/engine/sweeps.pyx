@@ -11,6 +11,7 @@ from libc.string cimport memmove, memset
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, OK, reserve_ints
 from viterbi_sampling.engine.choices cimport MOST_EDGES, MOST_PATHS, Weights, choose_path, forward
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport Lattice, Vocabulary, lattice_match, lattice_start
 from viterbi_sampling.engine.matches cimport Edge
 from viterbi_sampling.engine.scratch cimport Cell, Scratch, add_step, reserve_cells
@@ -55,7 +56,7 @@ cdef int best_sweep(const Vocabulary* vocabulary, const Spelling* spelling, cons
     lattice_start(lattice, text, begin, size)
     lattice.values = scores
     while lattice.matched < size:
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
         at = lattice.matched
         if not lattice_match(lattice, vocabulary):

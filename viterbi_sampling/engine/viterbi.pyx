@@ -37,6 +37,7 @@ from libc.string cimport memcpy
 from viterbi_sampling.engine.arrivals cimport best_arrivals
 from viterbi_sampling.engine.buffer cimport CANCELLED, NO_MEMORY, NO_PATH, OK, reserve_ints
 from viterbi_sampling.engine.cuts cimport CutTable
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary, next_position
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, reserve_cells
 from viterbi_sampling.engine.sweeps cimport best_sweep, read_back
@@ -98,11 +99,11 @@ cdef int plain_pass(const Vocabulary* vocabulary, const Spelling* spelling, cons
             status = read_back(spelling, text, cut, at, scratch, out)
             if status != OK:
                 return status
-            if scratch.cancelled[0]:
+            if is_raised(scratch.cancelled):
                 return CANCELLED
             cells[0].value = cells[at - cut].value
             cut = at
-        elif not at & 0xFFFF and scratch.cancelled[0]:
+        elif not at & 0xFFFF and is_raised(scratch.cancelled):
             return CANCELLED
         one = next_position(vocabulary, text, at, size)
         if at > frontier:
@@ -437,7 +438,7 @@ cdef int through_words(const Vocabulary* vocabulary, const CutTable* cuts, const
         known.looked += ahead.count
         if out.ids.size - score.known > MOST_SINCE:
             know(score, vocabulary, single_precision, out.ids.data, out.ids.size)
-        if scratch.cancelled[0]:
+        if is_raised(scratch.cancelled):
             return CANCELLED
     stop[0] = at
     return OK

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from viterbi_sampling.engine.buffer cimport CANCELLED, OK
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.objects cimport Objects
 from viterbi_sampling.engine.results cimport Made, Results, Run, made_empty, made_free
 from viterbi_sampling.engine.rows cimport raise_for_status
@@ -40,7 +41,7 @@ cdef class Worker:
             status = OK
             row = run.first
             while status == OK and row < run.last:
-                status = CANCELLED if self.results.cancelled[0] else self.run_row(row)
+                status = CANCELLED if is_raised(self.results.cancelled) else self.run_row(row)
                 row += status == OK
             if status == OK:
                 status = self.results.deliver(&run, &self.made)
