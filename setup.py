@@ -88,7 +88,7 @@ def switched_on(name: str) -> bool:
 if sys.platform == "win32":
     compile_args, link_args = ["/O2", "/fp:precise"], []
 else:
-    compile_args, link_args = ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing"], []
+    compile_args, link_args = ["-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-strict-aliasing"], []
     if switched_on("NATIVE"):
         compile_args += ["-march=native"]
     if switched_on("PROFILE"):

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import math
 import random
+import time
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,15 @@ def test_not_utf8_pieces() -> None:
     at = data.index("川".encode())
     with pytest.raises(ModelError, match=r"piece \d+ is not valid UTF-8"):
         Tokenizer.from_bytes(data[:at] + b"\xff" + data[at + 1 :])
+
+
+def test_many_fields_that_nobody_knows() -> None:
+    """They are passed over in time that grows with their number, not with its square."""
+    data = KINDS["nmt_nfkc"]()
+    begin = time.perf_counter()
+    tokenizer = Tokenizer.from_bytes(data + b"\x22\x00" * 100_000)
+    assert time.perf_counter() - begin < 20
+    assert tokenizer.encode("the river") == Tokenizer.from_bytes(data).encode("the river")
 
 
 @settings(max_examples=400)

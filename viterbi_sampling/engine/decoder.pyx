@@ -126,7 +126,7 @@ cdef class Decoder:
             worker.rows = rows
             worker.results = results
             workers.append(worker)
-        do_rows(workers, results, results, False, texts)
+        do_rows(workers, results, &results.given_up, False, texts)
         raise_first(workers)
         return texts.all()
 

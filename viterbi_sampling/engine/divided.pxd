@@ -69,6 +69,9 @@ cdef class Division:
     cdef Tokens tokens
     cdef int64_t* ends          # of the tokens of each draw; those of the first draw begin at 0
     cdef double* log_probs      # receives one a draw, unless it is NULL
+    # Do the text with a thread for each workspace, one of which is the calling one if `first_here`. What goes wrong raises the
+    # `flag` of the job.
+    cdef int run(self, list spaces, int* flag, bint first_here) except -1
     cdef int begin_part(self, Part** part) noexcept nogil
     cdef int end_part(self, Part* part, Workspace space) noexcept nogil
     cdef int make(self, Part* part, Workspace space) noexcept nogil

@@ -40,7 +40,7 @@ from viterbi_sampling.engine.normalizer cimport normalize, normalize_part
 from viterbi_sampling.engine.placing cimport Cursor, Given, place_next, place_spans
 from viterbi_sampling.engine.sampling cimport count_uniforms, sample
 from viterbi_sampling.engine.stream cimport stream_pass, stream_start
-from viterbi_sampling.engine.threads cimport Threads
+from viterbi_sampling.engine.threads cimport Threads, threads_of
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
 from viterbi_sampling.engine.viterbi cimport Record, between, know, known_now, learn, limit_of
 from viterbi_sampling.engine.words cimport (
@@ -136,15 +136,14 @@ cdef class Division:
         free(self.tokens.ids.data)
         free(self.tokens.spans.data)
 
-    def run(self, list spaces not None, task, bint first_here):
-        """Do the text with a thread for each workspace, one of which is the calling one if `first_here`."""
-        cdef Threads threads
+    cdef int run(self, list spaces, int* flag, bint first_here) except -1:
+        cdef Threads threads = threads_of(flag)
         cdef Share share
         cdef bint apart
         self.start()
         if self.status != OK:
-            return
-        with Threads(task) as threads:
+            return 0
+        try:
             for space in spaces[1:]:
                 threads.start(do_share, Share(self, space))
             share = Share(self, spaces[0])
@@ -152,8 +151,13 @@ cdef class Division:
             if not apart:
                 with nogil:
                     do_share(<void*>share)
+            threads.end()
+        except BaseException:
+            threads.stop()
+            raise
         with nogil:
             self.place_whole()
+        return 0
 
     cdef void place_whole(self) noexcept nogil:
         """Turn the spans of a text that was normalized as a whole into ones in the given text."""

@@ -21,5 +21,5 @@ cdef class Divisions:
 
 # Do the rows of a batch that are so long beside the others that one thread would be left alone with them, each with
 # `count` threads.
-cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tuple key, int count, bint with_spans,
+cdef Divisions divide_rows(Encoder encoder, Rows rows, Job* job, task, tuple key, int count, bint with_spans,
                            double* log_probs, bint first_here)

@@ -38,7 +38,7 @@ cdef class Divisions:
         return NULL
 
 
-cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tuple key, int count, bint with_spans,
+cdef Divisions divide_rows(Encoder encoder, Rows rows, Job* job, task, tuple key, int count, bint with_spans,
                            double* log_probs, bint first_here):
     cdef Divisions divisions = Divisions()
     cdef Division division
@@ -73,7 +73,9 @@ cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tup
     divisions.rows = <Divided*>calloc(len(long_rows), sizeof(Divided))
     if divisions.rows == NULL:
         raise MemoryError()
-    spaces = [encoder.borrow(key) for _ in range(count)]
+    spaces = []
+    for _ in range(count):      # no comprehension: without memory, Cython gives up such an object twice
+        spaces.append(encoder.borrow(key))
     for row in long_rows:
         division = Division()
         division.encoder = encoder
@@ -89,7 +91,7 @@ cdef Divisions divide_rows(Encoder encoder, Rows rows, const Job* job, task, tup
         division.chained = job.algorithm == VITERBI and encoder.vocabulary.restart == NEVER
         division.tokens.with_spans = with_spans
         division.log_probs = log_probs + row * job.draws if log_probs != NULL else NULL
-        division.run(spaces, task, first_here)
+        division.run(spaces, &job.cancelled, first_here)
         divided = &divisions.rows[divisions.count]
         divided.row = row
         divided.status = division.status

@@ -17,7 +17,6 @@ from viterbi_sampling.engine.buffer cimport (
 from viterbi_sampling.engine.choices cimport FFBS, NBEST, PERFECT, VITERBI, VITERBI_SAMPLING
 from viterbi_sampling.engine.cuts cimport CutTable
 from viterbi_sampling.engine.encoder cimport Encoder
-from viterbi_sampling.engine.flag cimport raise_flag
 from viterbi_sampling.engine.job cimport index_of
 from viterbi_sampling.engine.kbest cimport best_paths, best_paths_free, draw_path, weigh_paths
 from viterbi_sampling.engine.lattice cimport Vocabulary
@@ -110,7 +109,7 @@ def run(Encoder encoder not None, Rows rows not None, str algorithm="viterbi", d
         worker.made.tokens.with_spans = with_spans
         worker.with_unknown = unknown is not None
         workers.append(worker)
-    do_rows(workers, results, task, rows.total * draws >= BYTES_UNWATCHED, objects)
+    do_rows(workers, results, &task.job.cancelled, rows.total * draws >= BYTES_UNWATCHED, objects)
     # The first one is lent first the next time: its table is in the caches of the calling thread's core.
     for worker in reversed(workers):
         encoder.give_back(key, worker.space)
@@ -180,10 +179,6 @@ cdef class Task:
 
     def __cinit__(self):
         memset(&self.job, 0, sizeof(Job))
-
-    def cancel(self):
-        """Stop the workers at their next look."""
-        raise_flag(&self.job.cancelled)
 
 
 cdef int give_unknown(Encoder encoder, const Made* made, list found) except -1:

@@ -15,7 +15,7 @@ import numpy as np
 
 from viterbi_sampling.engine.arrays cimport array_from
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, extend, reserve, reserve_bytes, reserve_exactly, reserve_ints
-from viterbi_sampling.engine.flag cimport is_raised, raise_flag
+from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.tokens cimport Tokens
 
@@ -71,10 +71,6 @@ cdef class Results:
             self.free = kept.next
             made_free(&kept.made)
             free(kept)
-
-    def cancel(self):
-        """Stop the workers at their next row."""
-        raise_flag(&self.given_up)
 
     def arrays(self):
         """(ids, offsets, spans or None), once all workers have ended."""

@@ -57,9 +57,15 @@ cdef extern from *:
         bint wait() noexcept nogil
         void join() noexcept nogil
 
-cdef class Threads:
+cdef class Threads:             # whoever has started one must `end` or `stop` them all, whatever happens
     cdef NativeThreads threads
-    cdef object task
+    cdef int* flag              # once it is raised, all calls end soon
     cdef list owners
     # Make call(owner) in a thread of its own, without the interpreter lock. False where the system has no thread left.
     cdef bint start(self, void (*call)(void*) noexcept nogil, object owner) except -1
+    # Wait until all have ended. An exception is Ctrl-C, and they go on.
+    cdef int end(self) except -1
+    # Make them end.
+    cdef void stop(self) noexcept
+
+cdef Threads threads_of(int* flag)

@@ -12,7 +12,7 @@ from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.objects cimport Objects
 from viterbi_sampling.engine.results cimport Made, Results, Run, made_empty, made_free
 from viterbi_sampling.engine.rows cimport raise_for_status
-from viterbi_sampling.engine.threads cimport Threads
+from viterbi_sampling.engine.threads cimport Threads, threads_of
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
@@ -60,14 +60,14 @@ cdef void work(void* worker) noexcept nogil:
     (<Worker>worker).status = (<Worker>worker).run(False)
 
 
-cdef int do_rows(list workers, Results results, object task, bint watched, Objects objects) except -1:
+cdef int do_rows(list workers, Results results, int* flag, bint watched, Objects objects) except -1:
     cdef Worker worker = workers[0]
-    cdef Threads threads
+    cdef Threads threads = threads_of(flag)
     cdef bint apart
     results.workers = <int>len(workers)
     results.collects = objects is not None
     results.alone = len(workers) == 1 and not results.collects
-    with Threads(task) as threads:
+    try:
         for other in workers[1:]:
             threads.start(work, other)
         results.rows.complete()
@@ -77,6 +77,10 @@ cdef int do_rows(list workers, Results results, object task, bint watched, Objec
         elif not apart:
             with nogil:
                 work(<void*>worker)
+        threads.end()
+    except BaseException:
+        threads.stop()
+        raise
     return 0
 
 

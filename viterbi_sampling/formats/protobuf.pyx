@@ -195,4 +195,11 @@ def read_pieces(const uint8_t[::1] message, uint32_t number):
         score_view[count] = bits
         count += 1
         offset_view[count] = used
-    return text[:used].tobytes(), offsets[:count + 1], scores[:count].view(np.float32), types[:count], others
+    # What was not needed is given back; nothing looks at it any more.
+    offset_view = None
+    score_view = None
+    type_view = None
+    offsets.resize(count + 1, refcheck=False)
+    scores.resize(count, refcheck=False)
+    types.resize(count, refcheck=False)
+    return text[:used].tobytes(), offsets, scores.view(np.float32), types, others

@@ -67,7 +67,10 @@ def read(data: bytes) -> Model:
     """The Unigram model in the bytes of a ``.model`` file; ModelError says what else it is, or where it breaks."""
     text, offsets, scores, types, others = protobuf.read_pieces(data, PIECES)
     # Repeated occurrences of a message are merged, which is what parsing their concatenation does.
-    parts = {number: b"".join(part for other, part in others if other == number) for number, _ in others}
+    occurrences: dict[int, list[bytes]] = {}
+    for number, part in others:
+        occurrences.setdefault(number, []).append(part)
+    parts = {number: b"".join(found) for number, found in occurrences.items()}
     if TRAINER_SPEC not in parts and NORMALIZER_SPEC not in parts:
         raise ModelError(
             f"not a sentencepiece model, or a truncated one: after {len(scores)} pieces there is "
