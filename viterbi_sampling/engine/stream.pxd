@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 cdef enum:
     STREAM_WORDS = 512      # the buffer
     STREAM_RUN = 32         # numbers made at once when there is no end of them
+    ROUNDS = 10             # of the generator
 
 cdef struct Stream:
     uint64_t seed
@@ -13,10 +14,10 @@ cdef struct Stream:
     uint64_t block          # the number of the next block of four
     int at                  # the next unread word
     int filled              # words made so far
+    bint has_keys           # the key of each round is worked out
+    uint64_t seeds[ROUNDS]  # its first half,
+    uint64_t indices[ROUNDS]    # and its second
     uint64_t words[STREAM_WORDS]
-
-# Four 64-bit words: the Philox4x64-10 block of a 256-bit counter under a 128-bit key.
-cdef void philox4x64(uint64_t block, uint64_t draw, uint64_t seed, uint64_t index, uint64_t* words) noexcept nogil
 
 # Go to the beginning of a stream.
 cdef void stream_start(Stream* stream, uint64_t seed, uint64_t index, uint64_t draw) noexcept nogil
@@ -28,7 +29,7 @@ cdef void stream_pass(Stream* stream, uint64_t words) noexcept nogil
 cdef void stream_fill(Stream* stream, int count) noexcept nogil
 
 # `count` words from the first unread one + `first` on, which stay unread.
-cdef void stream_look(const Stream* stream, uint64_t first, size_t count, uint64_t* words) noexcept nogil
+cdef void stream_look(Stream* stream, uint64_t first, size_t count, uint64_t* words) noexcept nogil
 
 # Leave out `count` words.
 cdef void stream_skip(Stream* stream, uint64_t count) noexcept nogil
