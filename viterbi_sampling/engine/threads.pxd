@@ -65,7 +65,7 @@ cdef class Threads:             # whoever has started one must `end` or `stop` t
     cdef bint start(self, void (*call)(void*) noexcept nogil, object owner) except -1
     # Wait until all have ended. An exception is Ctrl-C, and they go on.
     cdef int end(self) except -1
-    # Make them end.
+    # Make them end; in this nothing can fail.
     cdef void stop(self) noexcept
 
 cdef Threads threads_of(int* flag)

@@ -14,7 +14,8 @@ cdef class Worker:              # what one thread needs
     cdef int run_row(self, Py_ssize_t row) noexcept nogil
 
 # Do all rows, each worker in a thread of its own but for the first, unless `watched`: then the calling thread only looks
-# out for Ctrl-C. What goes wrong raises the `flag` that `results` look at. With `objects`, which may be None, it also makes them, as far as no row fails.
+# out for Ctrl-C. What goes wrong raises the `flag` that `results` look at. With `objects`, which may be None, it also makes
+# them, as far as no row fails.
 cdef int do_rows(list workers, Results results, int* flag, bint watched, Objects objects) except -1
 
 # Raise what went wrong with the first row that has failed, if any has.
