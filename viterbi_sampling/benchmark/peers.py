@@ -155,7 +155,7 @@ def tokenizers(model: ModelFile, settings: Settings) -> Acts:
         "lists": Act(lambda lines: [row.ids for row in tokenizer.encode_batch_fast(lines, add_special_tokens=False)]),
         "line": Act(each(lambda line: tokenizer.encode(line, add_special_tokens=False).ids)),
         "offsets": Act(lambda lines: [row.offsets for row in tokenizer.encode_batch(lines, add_special_tokens=False)]),
-        "decode": Act(lambda ids: tokenizer.decode_batch(ids, skip_special_tokens=False)),
+        "decode": Act(lambda ids: tokenizer.decode_batch(ids)),
         "load": Act(lambda _: tokenizers.Tokenizer.from_str(text)),
     }
     if settings.alpha:  # 0 switches its sampling off
