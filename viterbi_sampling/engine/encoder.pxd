@@ -22,6 +22,7 @@ cdef class Encoder:
     cdef Cuts cuts
     cdef readonly object scores # these own what `vocabulary` points to
     cdef object single_scores
+    cdef double greatest[256]
     cdef readonly object lengths
     cdef const int32_t[::1] aliases
     cdef readonly int32_t pieces    # the number of the vocabulary's pieces

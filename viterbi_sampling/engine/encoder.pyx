@@ -139,6 +139,12 @@ cdef class Encoder:
                 self.vocabulary.automaton = &self.endings.automaton
         self.vocabulary.unknown = NO_PIECE if unknown_score is None else self.pieces
         self.vocabulary.unknown_score = 0 if unknown_score is None else unknown_score
+        # Of an unknown character the score in either precision.
+        unknown = -1e300 if unknown_score is None else max(self.vocabulary.unknown_score, self.scores[self.pieces])
+        for i in range(256):
+            self.greatest[i] = max(trie.greatest[i], <double>unknown)
+        self.vocabulary.greatest = self.greatest
+        self.vocabulary.rise = max(trie.rise, <double>unknown)
         if unknown_score is not None and not bytewise:
             self.vocabulary.held = cuts.held
         self.vocabulary.at_once = MOST_PATHS

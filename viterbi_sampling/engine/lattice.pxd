@@ -22,6 +22,8 @@ cdef struct Vocabulary:
     int32_t pieces              # tokens from here on are none of the pieces
     int32_t unknown             # the token of an unknown character: one past the last piece; or NO_PIECE
     float unknown_score
+    const double* greatest      # by the first byte: no edge that begins with it has a greater score
+    double rise                 # no edge has a greater score a byte; at least 0
     Restart restart
     const uint64_t* held        # the set of the characters that pieces hold: a run of others has one path, of an unknown edge
                                 # a character. NULL: it has none, or one of other edges

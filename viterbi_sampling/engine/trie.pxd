@@ -23,6 +23,9 @@ cdef inline uint32_t step(const Node* nodes, uint32_t node, uint8_t byte) noexce
 cdef class Trie:
     cdef Node* nodes
     cdef size_t size        # a multiple of 256; every base ^ byte lies below it
+    cdef double greatest[256]   # by the first byte: no piece that begins with it has a greater score, even if that of the
+                                # trie is a rounded one; -1e300 where there is no piece
+    cdef double rise        # no piece has a greater score a byte; at least 0
 
     cdef int build(self, const uint8_t* text, const int64_t* offsets, const int32_t* ids, const float* scores,
                    Py_ssize_t count, bint distinct=*) except -1

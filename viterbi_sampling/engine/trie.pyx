@@ -8,6 +8,7 @@ Source of the layout: Aoe, "An efficient digital search algorithm by using a dou
 structure", 1989; the XOR form is that of Darts-clone.
 """
 
+from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
@@ -21,6 +22,8 @@ cdef enum:
     BLOCK = 256
     FEW_KEYS = 12
     OPEN_BLOCKS = 8         # blocks tried for a place before a new one is begun
+
+cdef double ROUNDED = 1.2e-7     # by less of itself a number differs from itself in single precision
 
 cdef struct Builder:
     Node* nodes
@@ -198,7 +201,11 @@ cdef class Trie:
         cdef Builder b
         cdef Py_ssize_t k
         cdef int32_t equal = -1
+        cdef double score
         cdef bint failed = False
+        for k in range(256):
+            self.greatest[k] = -1e300
+        self.rise = 0
         b.nodes = NULL
         b.free = b.unused = NULL
         b.distinct = distinct
@@ -224,6 +231,9 @@ cdef class Trie:
                 keys[k].id = ids[k]
                 keys[k].score = scores[ids[k]]
                 fetch(&b, &keys[k], 0)
+                score = keys[k].score + fabs(keys[k].score) * ROUNDED
+                self.greatest[keys[k].bytes[0]] = max(self.greatest[keys[k].bytes[0]], score)
+                self.rise = max(self.rise, score / keys[k].length)
             with nogil:
                 failed = not fill(&b, keys, keys + count, stack, <int32_t>count, &equal)
             if failed:

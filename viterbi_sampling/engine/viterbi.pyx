@@ -21,6 +21,12 @@ exact arithmetic, better by `gap` than any other.
 Each word is kept with `limit`, the |S| up to which 3 to 5 hold. Beyond it the plain pass decides the
 word from the true S.
 
+**Why not all paths are looked at.** No path from a position on has more than the greatest score of an edge that
+begins with its byte, and for each byte after it the greatest score that an edge has a byte, 0 where none is positive.
+Once a path leads to the end, the edges of a position are left out where even so they would lose by what makes `gap`
+as good as any. What they would have had counts in `gap` as another path, and these greatest scores count in A: rounded
+addition being monotone, the rounded sum of such a path is no greater than that of its beginning with them.
+
 **Why S need not be known otherwise.** The sum of |score| over the tokens of a path bounds |S|: it is
 kept as `bound`, with one addition a word, and compared with the limit. The rounding of S and that of
 the bound stay below (1 + 2u)^n for n additions, less than 1 % for n up to 2^16 and the tokens of the
@@ -53,6 +59,7 @@ cdef enum:
     MOST_SINCE = 1 << 16        # tokens since the true score was known
 
 cdef double REBASE = 100000.0
+cdef double WIDE_GAP = 0.0125       # a position: no greater one has a limit beyond the rebase, in single precision
 cdef double UNREACHED = -1e300
 cdef double REACHED = -1e299        # all sums of paths are above, or too far down to be kept
 
@@ -172,7 +179,7 @@ cdef inline void offer_both(Pair* to, const Pair* from_, double score, int32_t s
 
 cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t size, bint single_precision, Pair* pairs,
                      double* greatest) noexcept nogil:
-    """The best path over a word, in `pairs`, and by how much it is better than any other.
+    """The best path over a word, in `pairs`, and by how much at least it is better than any other.
 
     `greatest` receives the greatest magnitude of a score among the edges.
     """
@@ -180,7 +187,7 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
     cdef int32_t at = 0, one, position, token, i
     cdef uint32_t node
     cdef bint single
-    cdef double score
+    cdef double score, most, others = UNREACHED
     greatest[0] = 0
     for i in range(1, size + 1):
         pairs[i].best = pairs[i].second = UNREACHED
@@ -189,6 +196,13 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
     while at < size:
         one = next_position(vocabulary, word, at, size)
         if pairs[at].best < REACHED:
+            at = one
+            continue
+        score = vocabulary.greatest[word[at]] + vocabulary.rise * (size - at - 1)
+        most = pairs[at].best + score
+        if most < pairs[size].best - WIDE_GAP * size:
+            others = max(others, most)
+            greatest[0] = max(greatest[0], fabs(score))
             at = one
             continue
         single = False
@@ -210,7 +224,7 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
             offer_both(&pairs[one], &pairs[at], score, at, vocabulary.unknown)
             greatest[0] = max(greatest[0], fabs(score))
         at = one
-    return pairs[size].best - pairs[size].second
+    return pairs[size].best - max(pairs[size].second, others)
 
 
 cdef inline uint32_t bits_of(float x) noexcept nogil:
@@ -232,6 +246,7 @@ cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint
     cdef Record* record
     cdef int32_t* tokens
     cdef bint has_unknown = False, inside
+    cdef const Pair* pair
     gap = best_two(vocabulary, word, size, single_precision, pairs, &greatest)
     if pairs[size].best < REACHED:
         return NULL
@@ -240,16 +255,17 @@ cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint
     position = size
     while position > 0:
         count += 1
-        total += fabs(vocabulary.scores[pairs[position].token])
-        has_unknown = has_unknown or pairs[position].token >= vocabulary.pieces
-        position = pairs[position].start
+        pair = &pairs[position]
+        position = pair.start
+        total += fabs(pair.best - pairs[position].best)     # the score but for rounding, without looking it up
+        has_unknown = has_unknown or pair.token >= vocabulary.pieces
     reach = positions * greatest
     if single_precision:
         limit = min(gap * 8388608.0 / (1.01 * positions), REBASE * 0.999) - reach
     else:
         limit = min(gap * 4503599627370496.0 / (1.01 * positions) - 2 * reach, 1e38)
     limit = limit * 0.989 if limit > 0 and reach < 1e300 else 0
-    total = min(total * 1.000001, 1e38)
+    total = min(total * 1.000001 + reach * 1e-12, 1e38)
     inside = count <= INLINE_TOKENS and size <= SHORT_WORD and not has_unknown
     slot = take(known, place, word, size, 0 if inside else sizeof(Record) + count * sizeof(int32_t))
     if slot == NULL:
