@@ -56,7 +56,7 @@ def encoder_of(model: Model) -> Encoder:
     if not matched.any():
         raise ModelError("no piece of the model can match a text: none is NORMAL or USER_DEFINED")
     ids = np.flatnonzero(matched).astype(np.int32)
-    trie = piece_trie(trie_text, trie_offsets, ids, viterbi_scores, distinct=model.bytewise)
+    trie = piece_trie(trie_text, trie_offsets, ids, viterbi_scores)
     symbols = None
     if len(defined):
         symbols = piece_trie(text, pieces.offsets, defined.astype(np.int32), viterbi_scores)

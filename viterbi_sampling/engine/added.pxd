@@ -2,10 +2,11 @@
 
 from libc.stdint cimport int32_t, uint8_t
 
-from viterbi_sampling.engine.trie cimport Node
+from viterbi_sampling.engine.trie cimport Entry, Node
 
 cdef struct Splitter:
-    const Node* nodes           # or NULL for none
+    const Node* nodes           # of their trie, or NULL for none
+    const Entry* entries
     const uint8_t* firsts       # 256 flags: the first bytes of tokens
     int only_first              # the one they all have, or -1
     const uint8_t* strips       # by number: 1 white space before a token is its own, 2 that after it

@@ -1,14 +1,14 @@
 """Where added tokens stand in a text."""
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.string cimport memchr
 
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step as step_down
+from viterbi_sampling.engine.trie cimport Cursor, go_down, has_piece, root_of
 
 
 cdef size_t find_added(const Splitter* splitter, const uint8_t* text, size_t size, size_t at, size_t* end,
                        int32_t* number) noexcept nogil:
-    cdef uint32_t node
+    cdef Cursor cursor
     cdef size_t position, longest
     cdef const uint8_t* found
     while at < size:
@@ -18,17 +18,14 @@ cdef size_t find_added(const Splitter* splitter, const uint8_t* text, size_t siz
                 return size
             at = found - text
         if splitter.firsts[text[at]]:
-            node = ROOT
+            cursor = root_of(splitter.nodes)
             position = at
             longest = 0
-            while position < size:
-                node = step_down(splitter.nodes, node, text[position])
-                if node == ROOT:
-                    break
+            while position < size and go_down(splitter.nodes, &cursor, text[position]):
                 position += 1
-                if splitter.nodes[node].piece != NO_PIECE:
+                if has_piece(cursor.node):
                     longest = position
-                    number[0] = splitter.nodes[node].piece
+                    number[0] = splitter.entries[cursor.place].piece
             if longest:
                 end[0] = longest
                 return at

@@ -26,7 +26,7 @@ from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.lattice cimport AT_MARKS, AT_SPACE, NEVER, Vocabulary
 from viterbi_sampling.engine.nfc cimport COMBINING, PLAIN
 from viterbi_sampling.engine.normalizer cimport Rules
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step
+from viterbi_sampling.engine.trie cimport NO_PIECE, Cursor, go_down, has_piece, root_of
 from viterbi_sampling.engine.utf8 cimport char_length, decode, is_trail
 from viterbi_sampling.engine.viterbi cimport begins_anew
 
@@ -76,13 +76,12 @@ cdef inline int32_t stays(const Rules* rules, const uint8_t* text, int32_t size,
 
 
 cdef bint is_piece(const Vocabulary* vocabulary, const uint8_t* text, int32_t begin, int32_t end) noexcept nogil:
-    cdef uint32_t node = ROOT
+    cdef Cursor cursor = root_of(vocabulary.nodes)
     cdef int32_t at
     for at in range(begin, end):
-        node = step(vocabulary.nodes, node, text[at])
-        if node == ROOT:
+        if not go_down(vocabulary.nodes, &cursor, text[at]):
             return False
-    return vocabulary.nodes[node].piece != NO_PIECE
+    return has_piece(cursor.node)
 
 
 cdef bint falls_apart(const Vocabulary* vocabulary, bint not_after_space, const uint8_t* text, int32_t last,

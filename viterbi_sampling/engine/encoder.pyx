@@ -33,15 +33,11 @@ cdef enum:
 RESTARTS = {"never": NEVER, "at_space": AT_SPACE, "after_newline": AFTER_NEWLINE, "at_marks": AT_MARKS}
 
 
-def piece_trie(const uint8_t[::1] text, const int64_t[::1] offsets, const int32_t[::1] ids, const float[::1] scores,
-               bint distinct=False):
-    """The trie of the pieces `ids`; `scores` has one entry a piece of the whole vocabulary.
-
-    `distinct`: no two nodes share a base, as the matches of a bytewise vocabulary need it.
-    """
+def piece_trie(const uint8_t[::1] text, const int64_t[::1] offsets, const int32_t[::1] ids, const float[::1] scores):
+    """The trie of the pieces `ids`; `scores` has one entry a piece of the whole vocabulary."""
     cdef Trie trie = Trie()
     if ids.shape[0]:
-        trie.build(&text[0], &offsets[0], &ids[0], &scores[0], ids.shape[0], distinct)
+        trie.build(&text[0], &offsets[0], &ids[0], &scores[0], ids.shape[0])
     else:
         trie.build(NULL, NULL, NULL, NULL, 0)
     return trie
@@ -124,6 +120,7 @@ cdef class Encoder:
         self.vocabulary.single_scores = &single_view[0]
         self.vocabulary.lengths = &length_view[0]
         self.vocabulary.nodes = trie.nodes
+        self.vocabulary.entries = trie.entries
         self.vocabulary.scores = &view[0]
         self.pieces = <int32_t>(scores.shape[0] - 1)
         if aliases is not None:

@@ -19,11 +19,10 @@ from libc.stdlib cimport calloc, free, malloc
 
 from viterbi_sampling.engine.buffer cimport reserve
 from viterbi_sampling.engine.matches cimport Steps
-from viterbi_sampling.engine.trie cimport NO_PARENT, NO_PIECE, ROOT, Node, Trie, step
+from viterbi_sampling.engine.trie cimport NO_PARENT, ROOT, Entry, Node, Trie, has_piece, step
 from viterbi_sampling.engine.words cimport prefetch
 
 cdef enum:
-    LABELS = 256
     MOST_LENGTH = 0xFF          # what the lower 8 bits hold, of lengths and of counts;
     MOST = 1 << 24              # and so much the upper ones, of tokens and of places in the lists
     SEGMENT = 32                # bytes that a reading has at least
@@ -48,17 +47,20 @@ cdef class Endings:
     cdef int make(self, Trie trie, Steps steps, const int32_t* lengths, int32_t longest, int32_t nothing) except -1:
         """`lengths` are those of the tokens in bytes, `longest` the greatest of them; `nothing` is a token of no weight."""
         cdef Automaton made
-        cdef uint32_t* order = NULL
+        cdef uint32_t* parents
+        cdef uint32_t* order
         cdef bint fits
         if steps.steps == NULL or longest > <int32_t>MOST_LENGTH or nothing >= <int32_t>MOST:
             return 0
+        parents = trie.parents()
         made.pieces = NULL
         made.longest = longest
-        made.states = <State*>malloc((trie.size + LABELS) * sizeof(State))
-        made.depths = <uint8_t*>calloc(trie.size + LABELS, 1)
+        made.states = <State*>malloc(trie.size * sizeof(State))
+        made.depths = <uint8_t*>calloc(trie.size, 1)
         order = <uint32_t*>malloc(trie.size * sizeof(uint32_t))
         fits = made.states != NULL and made.depths != NULL and order != NULL
-        cdef int status = fill(&made, trie.nodes, trie.size, steps, lengths, nothing, order) if fits else -1
+        cdef int status = fill(&made, trie, parents, steps, lengths, nothing, order) if fits else -1
+        free(parents)
         free(order)
         if status == 1:
             self.automaton = made
@@ -71,7 +73,7 @@ cdef class Endings:
         return 0
 
 
-cdef size_t by_depth(const Node* nodes, size_t size, uint8_t* depths, uint32_t* order) noexcept nogil:
+cdef size_t by_depth(const uint32_t* parents, size_t size, uint8_t* depths, uint32_t* order) noexcept nogil:
     """The nodes but the root in `order`, by their depth; how many."""
     cdef size_t places[MOST_LENGTH + 2]
     cdef size_t i, count = 0
@@ -80,53 +82,56 @@ cdef size_t by_depth(const Node* nodes, size_t size, uint8_t* depths, uint32_t* 
     for depth in range(MOST_LENGTH + 2):
         places[depth] = 0
     for i in range(1, size):
-        if nodes[i].parent == <uint32_t>NO_PARENT:
+        if parents[i] == <uint32_t>NO_PARENT:
             continue
         # Up to a node whose depth is known, and again to set those below it.
         depth = 0
         node = <uint32_t>i
         while node != ROOT and depths[node] == 0:
             depth += 1
-            node = nodes[node].parent
+            node = parents[node]
         depth += depths[node]
         node = <uint32_t>i
         while node != ROOT and depths[node] == 0:
             depths[node] = <uint8_t>depth
             depth -= 1
-            node = nodes[node].parent
+            node = parents[node]
         places[depths[i] + 1] += 1
         count += 1
     for depth in range(1, MOST_LENGTH + 2):
         places[depth] += places[depth - 1]
     for i in range(1, size):
-        if nodes[i].parent != <uint32_t>NO_PARENT:
+        if parents[i] != <uint32_t>NO_PARENT:
             order[places[depths[i]]] = <uint32_t>i
             places[depths[i]] += 1
     return count
 
 
-cdef int fill(Automaton* made, const Node* nodes, size_t size, Steps steps, const int32_t* lengths, int32_t nothing,
+cdef int fill(Automaton* made, Trie trie, const uint32_t* parents, Steps steps, const int32_t* lengths, int32_t nothing,
               uint32_t* order) noexcept nogil:
     """1, or 0 where the lists would be too large, or -1 without memory."""
+    cdef const Node* nodes = trie.nodes
+    cdef const Entry* entries = trie.entries
+    cdef size_t size = trie.size
     cdef State* states = made.states
     cdef State* state
     cdef const State* reached
     cdef size_t count, i, used = 0, capacity = 0
     cdef uint32_t node, child, shorter, others, k
     cdef uint8_t label
-    for i in range(size + LABELS):
+    for i in range(size):
         states[i].base = steps.steps[i].base
         states[i].shorter = ROOT
         states[i].shorter_base = steps.root
         states[i].pieces = 0
-    count = by_depth(nodes, size, made.depths, order)
+    count = by_depth(parents, size, made.depths, order)
     for i in range(count):
         node = order[i]
         state = &states[node]
         label = <uint8_t>state.base
-        if nodes[node].parent != ROOT:
+        if parents[node] != ROOT:
             # What is shorter comes before: its own shorter states are known. The root goes on with any byte.
-            shorter = states[nodes[node].parent].shorter
+            shorter = states[parents[node]].shorter
             child = step(nodes, shorter, label)
             while child == ROOT:
                 shorter = states[shorter].shorter
@@ -134,10 +139,10 @@ cdef int fill(Automaton* made, const Node* nodes, size_t size, Steps steps, cons
             state.shorter = child
             state.shorter_base = states[child].base >> 8
         state.pieces = states[state.shorter].pieces
-        if nodes[node].piece == NO_PIECE:
+        if not has_piece(nodes[node]):
             continue
         others = state.pieces & 0xFF
-        if others == MOST_LENGTH or used + others + 2 > <size_t>MOST or nodes[node].piece >= <int32_t>MOST:
+        if others == MOST_LENGTH or used + others + 2 > <size_t>MOST or entries[node].piece >= <int32_t>MOST:
             return 0
         if not reserve(&made.pieces, &capacity, used + others + 2, sizeof(uint32_t)):
             return -1
@@ -146,18 +151,18 @@ cdef int fill(Automaton* made, const Node* nodes, size_t size, Steps steps, cons
         made.pieces[used + 1] = <uint32_t>nothing << 8 | 1
         for k in range(1, others):
             made.pieces[used + 1 + k] = made.pieces[(state.pieces >> 8) + k]
-        made.pieces[used + (others > 0)] = <uint32_t>nodes[node].piece << 8 | <uint32_t>lengths[nodes[node].piece]
+        made.pieces[used + (others > 0)] = <uint32_t>entries[node].piece << 8 | <uint32_t>lengths[entries[node].piece]
         state.pieces = <uint32_t>used << 8 | (others + 1)
         used += max(others + 1, <uint32_t>2)
     for i in range(count):
         # From where no byte leads on, all are taken from the shorter state.
         state = &states[order[i]]
-        if state.base >> 8 == size:
+        if state.base >> 8 == 0:
             reached = &states[state.shorter]
             state.base = (reached.base & ~<uint32_t>0xFF) | (state.base & 0xFF)
             state.shorter = reached.shorter
             state.shorter_base = reached.shorter_base
-    for i in range(size + LABELS):
+    for i in range(size):
         states[i].shorter *= sizeof(State)
         states[i].shorter_base *= sizeof(State)
     return 1

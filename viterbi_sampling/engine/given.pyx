@@ -11,7 +11,7 @@ from libc.string cimport memset
 from viterbi_sampling.engine.buffer cimport Doubles, Ints, reserve_doubles, reserve_ints
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.lattice cimport Vocabulary, next_position
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, step
+from viterbi_sampling.engine.trie cimport NO_PIECE, Cursor, go_down, has_piece, root_of
 from viterbi_sampling.engine.utf8 cimport MARK
 
 cdef enum:
@@ -34,13 +34,12 @@ cdef bint reach(Reached* reached, int32_t position, double weight) noexcept nogi
 
 cdef int32_t matched(const Vocabulary* vocabulary, const uint8_t* text, int32_t position, int32_t end) noexcept nogil:
     """The piece that is text[position:end], or NO_PIECE."""
-    cdef uint32_t node = ROOT
+    cdef Cursor cursor = root_of(vocabulary.nodes)
     while position < end:
-        node = step(vocabulary.nodes, node, text[position])
-        if node == ROOT:
+        if not go_down(vocabulary.nodes, &cursor, text[position]):
             return NO_PIECE
         position += 1
-    return vocabulary.nodes[node].piece
+    return vocabulary.entries[cursor.place].piece if has_piece(cursor.node) else NO_PIECE
 
 
 cdef bint follow_run(const Vocabulary* vocabulary, const uint8_t* text, int32_t size, bint single, double weight,

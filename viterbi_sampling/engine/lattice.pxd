@@ -5,7 +5,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 from viterbi_sampling.engine.buffer cimport Bytes
 from viterbi_sampling.engine.endings cimport Automaton
 from viterbi_sampling.engine.matches cimport Block, Edge, Step
-from viterbi_sampling.engine.trie cimport Node
+from viterbi_sampling.engine.trie cimport Entry, Node
 from viterbi_sampling.engine.utf8 cimport char_length
 
 cdef enum Restart:              # where the sums of the best path begin anew; no piece spans such a place
@@ -15,7 +15,8 @@ cdef enum Restart:              # where the sums of the best path begin anew; no
     AT_MARKS = 3                # at marks only, where AT_SPACE begins anew, too: between pre-tokens, at added tokens
 
 cdef struct Vocabulary:
-    const Node* nodes
+    const Node* nodes           # of the trie of the pieces
+    const Entry* entries
     const double* scores        # of each token, the unknown one included
     const float* single_scores  # the same for decoding in single precision
     const int32_t* lengths      # bytes of each token; 0 for the unknown one

@@ -16,7 +16,7 @@ from libc.string cimport memmove
 
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, NO_PATH, OK, reserve, reserve_bytes
 from viterbi_sampling.engine.matches cimport find_matches, place_edges
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
+from viterbi_sampling.engine.trie cimport NO_PIECE, Cursor, Node, go_down, has_piece, root_of
 
 
 cdef void lattice_start(Lattice* lattice, const uint8_t* text, int32_t begin, int32_t end) noexcept nogil:
@@ -124,7 +124,7 @@ cdef int lattice_extend(Lattice* lattice, const Vocabulary* vocabulary, size_t l
     cdef const uint8_t* text = lattice.text
     cdef const Node* nodes = vocabulary.nodes
     cdef int32_t size = lattice.size, position, one
-    cdef uint32_t node
+    cdef Cursor cursor
     cdef bint single
     if vocabulary.steps != NULL:
         return extend_complete(lattice, vocabulary, limit)
@@ -134,16 +134,13 @@ cdef int lattice_extend(Lattice* lattice, const Vocabulary* vocabulary, size_t l
         one = next_position(vocabulary, text, lattice.at, size)
         if lattice.at == lattice.cut or lattice.reached.data[lattice.at - lattice.cut]:
             single = False
-            node = ROOT
+            cursor = root_of(nodes)
             position = lattice.at
-            while position < size:
-                node = step(nodes, node, text[position])
-                if node == ROOT:
-                    break
+            while position < size and go_down(nodes, &cursor, text[position]):
                 position += 1
-                if nodes[node].piece != NO_PIECE:
+                if has_piece(cursor.node):
                     single = single or position == one
-                    if not add_edge(lattice, position, nodes[node].piece):
+                    if not add_edge(lattice, position, vocabulary.entries[cursor.place].piece):
                         return NO_MEMORY
             if not single and vocabulary.unknown != NO_PIECE and not add_edge(lattice, one, vocabulary.unknown):
                 return NO_MEMORY

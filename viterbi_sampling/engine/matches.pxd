@@ -7,7 +7,7 @@ from viterbi_sampling.engine.trie cimport Trie
 cdef enum:
     BLOCK = 128                 # positions: enough that their loads overlap, few enough for the first cache
 
-cdef struct Step:               # a node of the trie in half of its size
+cdef struct Step:               # a node of the trie, and what ends there
     uint32_t base               # in the upper 24 bits; in the lower 8 the byte that leads here
     int32_t token               # the piece that ends here, or NO_PIECE
 

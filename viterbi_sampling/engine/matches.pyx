@@ -8,76 +8,41 @@ has bytes, and one more.
 """
 
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
-from libc.stdlib cimport calloc, free, malloc
+from libc.stdlib cimport free, malloc
 
 from viterbi_sampling.engine.buffer cimport reserve
-from viterbi_sampling.engine.trie cimport NO_PARENT, NO_PIECE, ROOT, Node, Trie, step
+from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Trie, base_of, has_piece, step
 from viterbi_sampling.engine.words cimport prefetch
 
 cdef enum:
     LABELS = 256
-    MOST_SLOTS = 1 << 24        # so many bases there are in a Step
     MOST_LENGTH = 0xFFFF        # of a Match
 
 
 cdef class Steps:
-    """The trie of a complete vocabulary in eight bytes a node. Immutable; any number of threads may read it.
-
-    No two nodes have the same base, so the byte that leads to a slot tells whose child it holds. A slot without one
-    holds a byte under which no node comes to it.
-    """
+    """The trie of a complete vocabulary with its tokens at hand. Immutable; any number of threads may read it."""
 
     def __dealloc__(self):
         free(self.steps)
 
     cdef int make(self, Trie trie, int32_t longest) except -1:
         """`longest` is the length of the longest piece in bytes."""
-        cdef const Node* nodes = trie.nodes
-        cdef size_t size = trie.size, i
+        cdef size_t i
         cdef int byte
-        cdef uint32_t node
-        cdef uint32_t* owners           # of each base the node that has it, plus 1; 0 for none
-        cdef Step* steps
+        cdef uint32_t place
         for byte in range(LABELS):
-            node = step(nodes, ROOT, <uint8_t>byte)
-            if node == ROOT or nodes[node].piece == NO_PIECE:
+            place = step(trie.nodes, ROOT, <uint8_t>byte)
+            if place == ROOT or not has_piece(trie.nodes[place]):
                 return 0
-        if size + LABELS > <size_t>MOST_SLOTS or longest > <int32_t>MOST_LENGTH:
+        if longest > <int32_t>MOST_LENGTH:
             return 0
-        owners = <uint32_t*>calloc(size, sizeof(uint32_t))
-        steps = <Step*>malloc((size + LABELS) * sizeof(Step))
-        if not owners or not steps:
-            free(owners)
-            free(steps)
+        self.steps = <Step*>malloc(trie.size * sizeof(Step))
+        if not self.steps:
             raise MemoryError()
-        for i in range(size):
-            # Nodes without children go on to the last block, where nothing is.
-            steps[i].base = <uint32_t>size << 8
-            steps[i].token = nodes[i].piece
-        for i in range(1, size):
-            if nodes[i].parent != <uint32_t>NO_PARENT:
-                node = nodes[i].parent
-                if owners[nodes[node].base] not in (0, node + 1):
-                    free(owners)
-                    free(steps)
-                    raise ValueError("two nodes of the trie share a base: it must be built to be distinct")
-                owners[nodes[node].base] = node + 1
-                steps[node].base = nodes[node].base << 8
-        for i in range(size):
-            if i and nodes[i].parent != <uint32_t>NO_PARENT:
-                steps[i].base |= (nodes[nodes[i].parent].base ^ <uint32_t>i) & 0xFF
-                continue
-            # In a block with a free slot a base is free, too: each that is taken has a child there.
-            byte = 0
-            while owners[i ^ <size_t>byte]:
-                byte += 1
-            steps[i].base |= <uint32_t>byte
-        for byte in range(LABELS):
-            steps[size + byte].base = <uint32_t>size << 8 | ((<uint32_t>byte ^ 1) & 0xFF)
-            steps[size + byte].token = NO_PIECE
-        free(owners)
-        self.steps = steps
-        self.root = nodes[ROOT].base
+        for i in range(trie.size):
+            self.steps[i].base = base_of(trie.nodes[i]) << 8 | <uint8_t>trie.nodes[i]
+            self.steps[i].token = trie.entries[i].piece if has_piece(trie.nodes[i]) else NO_PIECE
+        self.root = base_of(trie.nodes[ROOT])
         return 0
 
 cdef bint find_matches(const Step* steps, uint32_t root, const uint8_t* text, int32_t begin, int32_t size,

@@ -18,7 +18,7 @@ import numpy as np
 from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, TOO_LONG, Bytes, Ints, reserve_bytes, reserve_ints
 from viterbi_sampling.engine.charsmap cimport unit_has_leaf, unit_label, unit_offset
 from viterbi_sampling.engine.nfc cimport compose
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Trie, step
+from viterbi_sampling.engine.trie cimport Cursor, Trie, go_down, has_piece, root_of
 from viterbi_sampling.engine.utf8 cimport decode
 from viterbi_sampling.engine.words cimport SLACK
 from viterbi_sampling.engine.nfc import composer
@@ -91,13 +91,14 @@ cdef size_t rewrite_one(const Rules* rules, const uint8_t* text, size_t size,
     """What the beginning of text[:size] (not empty) becomes; the number of bytes that are used up."""
     cdef size_t i, longest = 0
     cdef int matches = 0
-    cdef uint32_t node = ROOT, position, unit, value = 0, codepoint
+    cdef Cursor cursor
+    cdef uint32_t position, unit, value = 0, codepoint
     if rules.symbols != NULL:
+        cursor = root_of(rules.symbols)
         for i in range(size):
-            node = step(rules.symbols, node, text[i])
-            if node == ROOT:
+            if not go_down(rules.symbols, &cursor, text[i]):
                 break
-            if rules.symbols[node].piece != NO_PIECE:
+            if has_piece(cursor.node):
                 longest = i + 1
                 matches += 1
                 if matches == MAX_SYMBOL_MATCHES:
@@ -320,7 +321,7 @@ cdef class Normalizer:
             if self.rules.units != NULL:
                 self.longest_match = longest_rule(self.units)
             if self.symbols is not None and self.longest_match > 0:
-                self.longest_match = max(self.longest_match, self.symbols.depth())
+                self.longest_match = max(self.longest_match, self.symbols.longest)
         return self.longest_match
 
     def normalize(self, const uint8_t[::1] text):
@@ -412,7 +413,7 @@ cdef struct Walk:           # a place in both tries; a trie that was left is not
     bint in_rules
     bint in_symbols
     uint32_t position
-    uint32_t node
+    Cursor symbol
     bint matched            # a rule or a symbol ended on the way
 
 
@@ -420,7 +421,8 @@ cdef void walk_start(const Rules* rules, Walk* walk) noexcept nogil:
     walk.in_rules = rules.units != NULL
     walk.in_symbols = rules.symbols != NULL
     walk.position = unit_offset(rules.units[0]) if walk.in_rules else 0
-    walk.node = ROOT
+    if walk.in_symbols:
+        walk.symbol = root_of(rules.symbols)
     walk.matched = False
 
 
@@ -434,9 +436,8 @@ cdef bint walk_step(const Rules* rules, Walk* walk, uint8_t byte) noexcept nogil
             walk.position = walk.position ^ byte ^ unit_offset(unit)
             walk.matched = walk.matched or unit_has_leaf(unit)
     if walk.in_symbols:
-        walk.node = step(rules.symbols, walk.node, byte)
-        walk.in_symbols = walk.node != ROOT
-        walk.matched = walk.matched or (walk.in_symbols and rules.symbols[walk.node].piece != NO_PIECE)
+        walk.in_symbols = go_down(rules.symbols, &walk.symbol, byte)
+        walk.matched = walk.matched or (walk.in_symbols and has_piece(walk.symbol.node))
     return walk.in_rules or walk.in_symbols or walk.matched
 
 

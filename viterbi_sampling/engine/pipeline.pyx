@@ -371,6 +371,7 @@ cdef class PipelineNormalizer(Normalizer):
         firsts, strips = first_array, strip_array
         self.owners.append(needed)
         splitter.nodes = trie.nodes
+        splitter.entries = trie.entries
         splitter.firsts = &firsts[0]
         splitter.strips = &strips[0]
         splitter.only_first = int(np.argmax(first_array)) if np.sum(first_array) == 1 else -1

@@ -4,8 +4,12 @@ The keys below a node are split by their next byte (a radix sort on the way down
 children is given the first free place among the last blocks of 256 slots. Children of one node
 share a block, since base ^ byte changes the low eight bits only. Linear in the bytes of the pieces.
 
+A walk reads four bytes a step: what ends at a node is apart, and read where something does. The byte that leads to
+a slot tells whose child it holds, as no two nodes have the same base. Nodes without children go on to the first block,
+and a slot that is free, or of that block, has a byte under which no node comes to it: no walk needs to ask where it is.
+
 Source of the layout: Aoe, "An efficient digital search algorithm by using a double-array
-structure", 1989; the XOR form is that of Darts-clone.
+structure", 1989; the XOR form and the byte in place of the parent are those of Darts-clone.
 """
 
 from libc.math cimport fabs
@@ -21,19 +25,19 @@ from viterbi_sampling.errors import ModelError
 cdef enum:
     BLOCK = 256
     FEW_KEYS = 12
-    OPEN_BLOCKS = 8         # blocks tried for a place before a new one is begun
+    OPEN_BLOCKS = 2         # blocks tried for a place before a new one is begun
+    MOST_SLOTS = 1 << 23    # whose places are bases
 
 cdef double ROUNDED = 1.2e-7     # by less of itself a number differs from itself in single precision
 
 cdef struct Builder:
     Node* nodes
+    Entry* entries
     uint64_t* free              # one bit a slot
-    uint64_t* unused            # one bit a base that no node has; NULL where nodes may share one
-    bint distinct
+    uint64_t* unused            # one bit a base that no node has
     size_t size
     size_t capacity
     size_t expected             # no fewer slots are asked for at first
-    size_t lowest               # no slot of the words of `free` below is
     const uint8_t* text
     int64_t end                 # of the text of all keys
 
@@ -51,38 +55,40 @@ cdef struct Pending:        # keys[low:high] share their first `depth` bytes, wh
     int32_t depth
 
 
+cdef bint grow(Builder* b) noexcept nogil:
+    cdef void* grown
+    # Keys have nearly as few nodes as slots, and fewer than bytes: mostly this is asked for once, in large pages.
+    b.capacity = max(2 * b.capacity, (b.expected + BLOCK - 1) // BLOCK * BLOCK)
+    grown = realloc(b.nodes, b.capacity * sizeof(Node))
+    if grown == NULL:
+        return False
+    b.nodes = <Node*>grown
+    if b.capacity * sizeof(Node) >= <size_t>LARGE:
+        advise_large_pages(grown, b.capacity * sizeof(Node))
+    grown = realloc(b.entries, b.capacity * sizeof(Entry))
+    if grown == NULL:
+        return False
+    b.entries = <Entry*>grown
+    if b.capacity * sizeof(Entry) >= <size_t>LARGE:
+        advise_large_pages(grown, b.capacity * sizeof(Entry))
+    grown = realloc(b.free, b.capacity // 8)
+    if grown == NULL:
+        return False
+    b.free = <uint64_t*>grown
+    grown = realloc(b.unused, b.capacity // 8)
+    if grown == NULL:
+        return False
+    b.unused = <uint64_t*>grown
+    return True
+
+
 cdef bint add_block(Builder* b) noexcept nogil:
     cdef size_t i
-    cdef void* grown
-    if b.size + BLOCK > b.capacity:
-        # Keys have nearly as few nodes as slots, and fewer than bytes: mostly this is asked for once, in large pages.
-        b.capacity = max(2 * b.capacity, (b.expected + BLOCK - 1) // BLOCK * BLOCK)
-        grown = realloc(b.nodes, b.capacity * sizeof(Node))
-        if grown == NULL:
-            return False
-        b.nodes = <Node*>grown
-        if b.capacity * sizeof(Node) >= <size_t>LARGE:
-            advise_large_pages(grown, b.capacity * sizeof(Node))
-        grown = realloc(b.free, b.capacity // 8)
-        if grown == NULL:
-            return False
-        b.free = <uint64_t*>grown
-        if b.distinct:
-            grown = realloc(b.unused, b.capacity // 8)
-            if grown == NULL:
-                return False
-            b.unused = <uint64_t*>grown
-    for i in range(b.size, b.size + BLOCK):
-        b.nodes[i].base = 0
-        b.nodes[i].parent = <uint32_t>NO_PARENT
-        b.nodes[i].piece = NO_PIECE
-        b.nodes[i].score = 0
+    if b.size == MOST_SLOTS or (b.size + BLOCK > b.capacity and not grow(b)):
+        return False
+    memset(b.nodes + b.size, 0, BLOCK * sizeof(Node))
     for i in range(b.size // 64, (b.size + BLOCK) // 64):
-        b.free[i] = ~<uint64_t>0
-        if b.distinct:
-            b.unused[i] = ~<uint64_t>0
-    if b.size == 0:
-        b.free[0] ^= 1          # the root
+        b.free[i] = b.unused[i] = ~<uint64_t>0
     b.size += BLOCK
     return True
 
@@ -93,21 +99,18 @@ cdef inline bint is_set(const uint64_t* bits, size_t at) noexcept nogil:
 
 cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noexcept nogil:
     """Find a base for `node` under which all its children's slots are free, and take them."""
-    cdef size_t word, base = 0
+    cdef size_t word = 0, base = 0
     cdef uint64_t left
     cdef int i
     cdef bint found = False
-    while b.lowest < b.size // 64 and b.free[b.lowest] == 0:
-        b.lowest += 1
-    word = b.lowest
-    if count > 1 and b.size > OPEN_BLOCKS * BLOCK and word < (b.size - OPEN_BLOCKS * BLOCK) // 64:
+    if b.size > OPEN_BLOCKS * BLOCK:
         word = (b.size - OPEN_BLOCKS * BLOCK) // 64
     while word < b.size // 64 and not found:
         left = b.free[word]
         while left and not found:
             base = (word << 6 | lowest(left)) ^ labels[0]
             left &= left - 1
-            if b.distinct and not is_set(b.unused, base):
+            if not is_set(b.unused, base):
                 continue
             found = True
             for i in range(1, count):
@@ -116,14 +119,13 @@ cdef bint place(Builder* b, uint32_t node, const uint8_t* labels, int count) noe
                     break
         word += 1
     if not found:
-        base = b.size       # no label is 0, so the slots are free whatever they are
+        base = b.size
         if not add_block(b):
             return False
-    b.nodes[node].base = <uint32_t>base
-    if b.distinct:
-        b.unused[base >> 6] ^= <uint64_t>1 << (base & 63)
+    b.nodes[node] |= <Node>base << BASE
+    b.unused[base >> 6] ^= <uint64_t>1 << (base & 63)
     for i in range(count):
-        b.nodes[base ^ labels[i]].parent = node
+        b.nodes[base ^ labels[i]] = labels[i]
         b.free[(base ^ labels[i]) >> 6] ^= <uint64_t>1 << ((base ^ labels[i]) & 63)
     return True
 
@@ -185,18 +187,43 @@ cdef int32_t split(Key* keys, Key* room, const Pending* range_, uint8_t* labels,
     return distinct
 
 
+cdef void give_piece(Builder* b, uint32_t node, const Key* key) noexcept nogil:
+    b.nodes[node] |= HAS_PIECE
+    b.entries[node].piece = key.id
+    b.entries[node].score = key.score
+
+
+cdef void close(Builder* b) noexcept nogil:
+    """Give all slots without a node a byte under which no node comes to them."""
+    cdef size_t i, word
+    cdef uint64_t left
+    cdef size_t byte
+    for i in range(BLOCK):
+        b.nodes[i] |= i ^ 1         # nobody has a base in the first block but those without children: 0
+    for word in range(BLOCK // 64, b.size // 64):
+        left = b.free[word]
+        while left:
+            i = word << 6 | lowest(left)
+            left &= left - 1
+            # In a block with a free slot a base is unused, too: each that is used has a child there.
+            byte = 0
+            while not is_set(b.unused, i ^ byte):
+                byte += 1
+            b.nodes[i] = <Node>byte
+
+
 cdef class Trie:
     """Pieces to walk down byte by byte. Immutable once built; any number of threads may read it."""
 
     def __dealloc__(self):
         free(self.nodes)
+        free(self.entries)
 
     cdef int build(self, const uint8_t* text, const int64_t* offsets, const int32_t* ids, const float* scores,
-                   Py_ssize_t count, bint distinct=False) except -1:
-        """Piece ids[k] is text[offsets[ids[k]]:offsets[ids[k] + 1]], without a zero byte, with score scores[ids[k]].
+                   Py_ssize_t count) except -1:
+        """Piece ids[k] is text[offsets[ids[k]]:offsets[ids[k] + 1]], with score scores[ids[k]].
 
-        `distinct`: no two nodes with children have the same base, which takes longer to build. ModelError where two
-        pieces are equal.
+        ModelError where two pieces are equal, or where they are too many.
         """
         cdef Builder b
         cdef Py_ssize_t k
@@ -207,9 +234,9 @@ cdef class Trie:
             self.greatest[k] = -1e300
         self.rise = 0
         b.nodes = NULL
+        b.entries = NULL
         b.free = b.unused = NULL
-        b.distinct = distinct
-        b.size = b.capacity = b.lowest = 0
+        b.size = b.capacity = 0
         b.text = text
         b.end = 0
         b.expected = 16 * BLOCK
@@ -233,21 +260,32 @@ cdef class Trie:
                 fetch(&b, &keys[k], 0)
                 score = keys[k].score + fabs(keys[k].score) * ROUNDED
                 self.greatest[keys[k].bytes[0]] = max(self.greatest[keys[k].bytes[0]], score)
-                self.rise = max(self.rise, score / keys[k].length)
+                if score > 0:
+                    self.rise = max(self.rise, score / keys[k].length)
+                self.longest = max(self.longest, keys[k].length)
             with nogil:
                 failed = not fill(&b, keys, keys + count, stack, <int32_t>count, &equal)
+            if failed and b.size == MOST_SLOTS:
+                raise ModelError(f"the pieces make a trie of more than {MOST_SLOTS:,} nodes")
             if failed:
                 raise MemoryError()
             if equal >= 0:
                 piece = text[offsets[equal]:offsets[equal + 1]].decode("utf-8", "backslashreplace")
                 raise ModelError(f"piece {equal} ({piece!r}) is there twice")
-            self.nodes = <Node*>realloc(b.nodes, b.size * sizeof(Node))     # what is not used has not been touched
+            close(&b)
+            # What is not used has not been touched.
+            self.nodes = <Node*>realloc(b.nodes, b.size * sizeof(Node))
             if self.nodes == NULL:
                 self.nodes = b.nodes
-            self.size = b.size
             b.nodes = NULL
+            self.entries = <Entry*>realloc(b.entries, b.size * sizeof(Entry))
+            if self.entries == NULL:
+                self.entries = b.entries
+            b.entries = NULL
+            self.size = b.size
         finally:
             free(b.nodes)
+            free(b.entries)
             free(b.free)
             free(b.unused)
             free(keys)
@@ -255,23 +293,26 @@ cdef class Trie:
         return 0
 
     def memory(self):
-        """Bytes of the nodes."""
-        return self.size * sizeof(Node)
+        """Bytes of the nodes and of what ends at them."""
+        return self.size * (sizeof(Node) + sizeof(Entry))
 
-    cdef int depth(self) noexcept:
-        """Bytes of the longest piece."""
+    cdef uint32_t* parents(self) except NULL:
         cdef size_t i
-        cdef uint32_t node
-        cdef int length, longest = 0
+        cdef uint32_t* owners = <uint32_t*>malloc(self.size * sizeof(uint32_t))
+        cdef uint32_t* parents = <uint32_t*>malloc(self.size * sizeof(uint32_t))
+        if not owners or not parents:
+            free(owners)
+            free(parents)
+            raise MemoryError()
         for i in range(self.size):
-            if self.nodes[i].piece != NO_PIECE:
-                length = 0
-                node = <uint32_t>i
-                while node != ROOT:
-                    node = self.nodes[node].parent
-                    length += 1
-                longest = max(longest, length)
-        return longest
+            owners[i] = <uint32_t>NO_PARENT
+        for i in range(self.size):
+            if base_of(self.nodes[i]):
+                owners[base_of(self.nodes[i])] = <uint32_t>i
+        for i in range(self.size):
+            parents[i] = owners[i ^ <uint8_t>self.nodes[i]]
+        free(owners)
+        return parents
 
 
 cdef bint add_rest(Builder* b, const Key* key, uint32_t node, int32_t depth) noexcept nogil:
@@ -282,9 +323,8 @@ cdef bint add_rest(Builder* b, const Key* key, uint32_t node, int32_t depth) noe
         label = b.text[key.start + i]
         if not place(b, node, &label, 1):
             return False
-        node = b.nodes[node].base ^ label
-    b.nodes[node].piece = key.id
-    b.nodes[node].score = key.score
+        node = base_of(b.nodes[node]) ^ label
+    give_piece(b, node, key)
     return True
 
 
@@ -295,9 +335,11 @@ cdef bint fill(Builder* b, Key* keys, Key* room, Pending* stack, int32_t count, 
     cdef int32_t pending = 0, distinct, first, i
     cdef Key key
     cdef Pending range_
-    cdef Node* node
+    # The first block holds the root and nothing else.
     if not add_block(b):
         return False
+    memset(b.free, 0, BLOCK // 8)
+    memset(b.unused, 0, BLOCK // 8)
     if count:
         stack[0].node = ROOT
         stack[0].low = stack[0].depth = 0
@@ -326,9 +368,7 @@ cdef bint fill(Builder* b, Key* keys, Key* room, Pending* stack, int32_t count, 
                     keys[i] = keys[range_.low]
                     keys[range_.low] = key
             if keys[range_.low].length == range_.depth:
-                node = &b.nodes[range_.node]
-                node.piece = keys[range_.low].id
-                node.score = keys[range_.low].score
+                give_piece(b, range_.node, &keys[range_.low])
                 bounds[0] += 1
             if bounds[0] == bounds[1]:
                 first = 1
@@ -337,7 +377,7 @@ cdef bint fill(Builder* b, Key* keys, Key* room, Pending* stack, int32_t count, 
         if not place(b, range_.node, labels + first, distinct - first):
             return False
         for i in range(distinct - 1, first - 1, -1):
-            stack[pending].node = b.nodes[range_.node].base ^ labels[i]
+            stack[pending].node = base_of(b.nodes[range_.node]) ^ labels[i]
             stack[pending].low = bounds[i]
             stack[pending].high = bounds[i + 1]
             stack[pending].depth = range_.depth + 1

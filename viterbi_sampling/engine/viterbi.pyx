@@ -48,7 +48,7 @@ from viterbi_sampling.engine.lattice cimport NEVER, Vocabulary, next_position
 from viterbi_sampling.engine.scratch cimport Cell, Pair, Scratch, reserve_cells
 from viterbi_sampling.engine.sweeps cimport best_sweep, read_back
 from viterbi_sampling.engine.tokens cimport Spelling, Tokens, add_tokens, add_unknown_run
-from viterbi_sampling.engine.trie cimport NO_PIECE, ROOT, Node, step
+from viterbi_sampling.engine.trie cimport NO_PIECE, Cursor, Node, go_down, has_piece, root_of
 from viterbi_sampling.engine.utf8 cimport char_length
 from viterbi_sampling.engine.words cimport (
     Ahead, INLINE_TOKENS, LOOKED, MAX_WORD, SHORT_WORD, Slot, Table, find_ahead, is_run, look_ahead, record_of,
@@ -93,7 +93,7 @@ cdef int plain_pass(const Vocabulary* vocabulary, const Spelling* spelling, cons
     cdef const Node* nodes = vocabulary.nodes
     cdef Cell* cells
     cdef int32_t at = begin, cut = begin, frontier = begin, one, position, token, i
-    cdef uint32_t node
+    cdef Cursor cursor
     cdef real here, score
     cdef bint single
     cdef int status
@@ -127,21 +127,18 @@ cdef int plain_pass(const Vocabulary* vocabulary, const Spelling* spelling, cons
                         cells[i - cut].value = <real>(<real>cells[i - cut].value - here)
                 here = 0
         single = False
-        node = ROOT
+        cursor = root_of(nodes)
         position = at
-        while position < size:
-            node = step(nodes, node, text[position])
-            if node == ROOT:
-                break
+        while position < size and go_down(nodes, &cursor, text[position]):
             position += 1
-            token = nodes[node].piece
-            if token != NO_PIECE:
+            if has_piece(cursor.node):
+                token = vocabulary.entries[cursor.place].piece
                 if <size_t>(position - cut) >= scratch.cell_capacity:
                     if not reserve_cells(scratch, position - cut + 1):
                         return NO_MEMORY
                     cells = scratch.cells
                 if real is float:
-                    score = nodes[node].score
+                    score = vocabulary.entries[cursor.place].score
                 else:
                     score = vocabulary.scores[token]
                 offer(cells, cut, &frontier, at, position, token, <real>(score + here))
@@ -185,7 +182,7 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
     """
     cdef const Node* nodes = vocabulary.nodes
     cdef int32_t at = 0, one, position, token, i
-    cdef uint32_t node
+    cdef Cursor cursor
     cdef bint single
     cdef double score, most, others = UNREACHED
     greatest[0] = 0
@@ -206,16 +203,13 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
             at = one
             continue
         single = False
-        node = ROOT
+        cursor = root_of(nodes)
         position = at
-        while position < size:
-            node = step(nodes, node, word[position])
-            if node == ROOT:
-                break
+        while position < size and go_down(nodes, &cursor, word[position]):
             position += 1
-            token = nodes[node].piece
-            if token != NO_PIECE:
-                score = nodes[node].score if single_precision else vocabulary.scores[token]
+            if has_piece(cursor.node):
+                token = vocabulary.entries[cursor.place].piece
+                score = vocabulary.entries[cursor.place].score if single_precision else vocabulary.scores[token]
                 offer_both(&pairs[position], &pairs[at], score, at, token)
                 greatest[0] = max(greatest[0], fabs(score))
                 single = single or position == one
