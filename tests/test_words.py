@@ -128,8 +128,8 @@ def test_the_margin_decides_something(sample_lines: list[str]) -> None:
 
 @settings(max_examples=200)
 @given(
-    pieces=st.dictionaries(st.text("ab▁", min_size=1, max_size=4), st.integers(-8, 0), min_size=3, max_size=10),
-    scale=st.sampled_from([1.0, 0.1, 1e-6, 1000.0, 30000.0]),
+    pieces=st.dictionaries(st.text("ab▁", min_size=1, max_size=4), st.integers(-8, 2), min_size=3, max_size=10),
+    scale=st.sampled_from([1.0, 0.1, 0.01, 1e-6, 1000.0, 30000.0]),
     texts=st.lists(st.text("ab ", max_size=60), min_size=1, max_size=6),
 )
 def test_generated_models_with_many_ties(pieces: dict[str, int], scale: float, texts: list[str]) -> None:
@@ -145,9 +145,9 @@ def test_generated_models_with_many_ties(pieces: dict[str, int], scale: float, t
 @settings(max_examples=300)
 @given(
     pieces=st.dictionaries(
-        st.from_regex(r"[ab]{1,4}|[ \n]?[ab]{1,3}", fullmatch=True), st.integers(-8, 0), min_size=3, max_size=10
+        st.from_regex(r"[ab]{1,4}|[ \n]?[ab]{1,3}", fullmatch=True), st.integers(-8, 2), min_size=3, max_size=10
     ),
-    scale=st.sampled_from([1.0, 0.1, 1e-15, 1e12]),
+    scale=st.sampled_from([1.0, 0.1, 0.01, 1e-15, 1e12]),
     restart=st.sampled_from(["never", "at_space", "after_newline"]),
     covered=st.booleans(),
     texts=st.lists(st.text("ab \n", max_size=60), min_size=1, max_size=6),
@@ -173,6 +173,32 @@ def test_double_precision_with_many_ties(
                 tokenizer.encode(text)
         else:
             assert tokenizer.encode(text) == ref.spell(path, text, len(pieces), len(pieces))
+
+
+def test_paths_that_are_not_looked_at_count() -> None:
+    """A path left out as no better than 0.03 below the best one still bounds the sums up to which the best is known."""
+    pieces = {"!": -1e15, "ab": -1.07, "a": -0.55, "b": -0.55}
+    tokenizer = Tokenizer.from_pieces(pieces)
+    vocabulary = {piece: (i, score) for i, (piece, score) in enumerate(pieces.items())}
+    for text, expected in (("ab", [1]), ("!ab", [0, 2, 3]), ("ab", [1])):
+        assert [edge.token for edge in ref.viterbi(ref.lattice(text, vocabulary), len(text))] == expected
+        assert tokenizer.encode(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("pieces", "unknown", "texts"),
+    [
+        ({"abc": -1.0, "a": -2.0, "b": -2.0, "c": 5.0, "ab": -4.5}, None, ["abc", "abcc", "abcabc", "aabbc"]),
+        ({"abdef": 1.8, "a": -0.5, "b": -0.5}, 1.0, ["abdef", "aabdef", "abdefg"]),
+    ],
+)
+def test_scores_that_raise_the_sum(pieces: dict[str, float], unknown: float | None, texts: list[str]) -> None:
+    """What comes after a position may add to the sum: it is not left out for what it has so far."""
+    tokenizer = Tokenizer.from_pieces(pieces, unk_score=unknown)
+    vocabulary = {piece: (i, score) for i, (piece, score) in enumerate(pieces.items())}
+    for text in texts:
+        path = ref.viterbi(ref.lattice(text, vocabulary, None if unknown is None else (len(pieces), unknown)), len(text))
+        assert tokenizer.encode(text) == ref.spell(path, text, len(pieces), len(pieces))
 
 
 def cuts_of(pieces: Iterable[str]) -> Cuts:
