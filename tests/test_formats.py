@@ -231,6 +231,16 @@ def test_many_pieces_of_few_bytes() -> None:
     assert (scores.tolist(), types.tolist(), others) == ([0.0] * 3000, [1] * 3000, [])
 
 
+def test_the_largest_trie() -> None:
+    """8,388,608 places, most of them of nodes: as many as a step can lead to."""
+    rng = random.Random(1)
+    pieces = ["".join(rng.choices("abcdefgh", k=7990)) for _ in range(1055)]
+    tokenizer = Tokenizer.from_pieces(dict.fromkeys(pieces[:950], -1.0))
+    assert tokenizer.encode_batch(pieces[:950:100]).to_list() == [[i] for i in range(0, 950, 100)]
+    with pytest.raises(ModelError, match="the pieces need more than 8,388,608 places in the trie"):
+        Tokenizer.from_pieces(dict.fromkeys(pieces, -1.0))
+
+
 @settings(max_examples=400)
 @given(seed=st.integers(0, 2**32))
 @pytest.mark.parametrize("kind", ["byte fallback", "user-defined"])

@@ -175,6 +175,19 @@ def test_double_precision_with_many_ties(
             assert tokenizer.encode(text) == ref.spell(path, text, len(pieces), len(pieces))
 
 
+@settings(max_examples=300)
+@given(
+    pieces=st.dictionaries(st.text("\x01\x7fab\x80\xff", min_size=1, max_size=4), st.integers(-8, 0), min_size=1),
+    text=st.text("\x00\x01\x7fab\x80\xff\u0100", max_size=40),
+)
+def test_any_bytes(pieces: dict[str, int], text: str) -> None:
+    """Pieces of bytes that lie close to each other, in texts of others, too: a walk leaves the trie where they end."""
+    tokenizer = Tokenizer.from_pieces({piece: float(score) for piece, score in pieces.items()}, unk_score=-9.0)
+    vocabulary = {piece: (i, float(score)) for i, (piece, score) in enumerate(pieces.items())}
+    path = ref.viterbi(ref.lattice(text, vocabulary, (len(pieces), -9.0)), len(text))
+    assert tokenizer.encode(text) == ref.spell(path, text, len(pieces), len(pieces))
+
+
 def test_paths_that_are_not_looked_at_count() -> None:
     """A path left out as no better than 0.03 below the best one still bounds the sums up to which the best is known."""
     pieces = {"!": -1e15, "ab": -1.07, "a": -0.55, "b": -0.55}
@@ -197,7 +210,8 @@ def test_scores_that_raise_the_sum(pieces: dict[str, float], unknown: float | No
     tokenizer = Tokenizer.from_pieces(pieces, unk_score=unknown)
     vocabulary = {piece: (i, score) for i, (piece, score) in enumerate(pieces.items())}
     for text in texts:
-        path = ref.viterbi(ref.lattice(text, vocabulary, None if unknown is None else (len(pieces), unknown)), len(text))
+        edges = ref.lattice(text, vocabulary, None if unknown is None else (len(pieces), unknown))
+        path = ref.viterbi(edges, len(text))
         assert tokenizer.encode(text) == ref.spell(path, text, len(pieces), len(pieces))
 
 

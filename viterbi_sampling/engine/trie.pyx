@@ -266,7 +266,7 @@ cdef class Trie:
             with nogil:
                 failed = not fill(&b, keys, keys + count, stack, <int32_t>count, &equal)
             if failed and b.size == MOST_SLOTS:
-                raise ModelError(f"the pieces make a trie of more than {MOST_SLOTS:,} nodes")
+                raise ModelError(f"the pieces need more than {MOST_SLOTS:,} places in the trie")
             if failed:
                 raise MemoryError()
             if equal >= 0:
