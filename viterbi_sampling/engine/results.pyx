@@ -1,7 +1,8 @@
 """The result of a batch: runs of rows are handed out to workers, and what they make is put in the order of the rows.
 
 A run is so short that its tokens are still in a near cache when they are copied to their place, and that no
-worker has to wait long for the last ones. One worker needs no copy: it goes on in the same memory.
+worker has to wait long for the last ones. The place is known once all runs before it are made; each worker copies
+what it has made itself, from the caches of its own core. One worker needs no copy: it goes on in the same memory.
 
 Python objects are made of rows by the calling thread alone, which has the interpreter lock. It collects run after run, as
 they were made, while the others go on.
@@ -14,7 +15,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from viterbi_sampling.engine.arrays cimport array_from
-from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, extend, reserve, reserve_bytes, reserve_exactly, reserve_ints
+from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, reserve, reserve_bytes, reserve_exactly, reserve_ints
 from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.tokens cimport Tokens
@@ -58,17 +59,12 @@ cdef class Results:
         self.ends = &view[0] + 1
 
     def __dealloc__(self):
-        cdef size_t k
         cdef Waiting* kept
         made_free(&self.made)
-        for k in range(self.waiting_count):
-            if self.waiting[k] != NULL:
-                made_free(&self.waiting[k].made)
-                free(self.waiting[k])
         free(self.waiting)
-        while self.free != NULL:
-            kept = self.free
-            self.free = kept.next
+        while self.every != NULL:
+            kept = self.every
+            self.every = kept.other
             made_free(&kept.made)
             free(kept)
 
@@ -114,10 +110,9 @@ cdef class Results:
         self.lock.unlock()
         return found
 
-    cdef int deliver(self, const Run* run, Made* made) noexcept nogil:
-        cdef Waiting* kept
+    cdef int deliver(self, const Run* run, Made* made, Own* own) noexcept nogil:
         cdef size_t more
-        cdef bint done, placing
+        cdef bint done
         if self.alone:
             self.cost += cost_of(run.bytes, run.last - run.first)
             if run.last == self.rows.count:
@@ -126,28 +121,82 @@ cdef class Results:
             more = 2 * made.tokens.ids.size // <size_t>(run.number + 1)
             return OK if self.make_room(&made.tokens, made.tokens.ids.size, more) else NO_MEMORY
         self.lock.lock()
-        done = self.keep(run, made)
-        # One thread at a time puts runs in their place, while the others go on.
-        placing = not self.placing
-        self.placing = True
-        while placing and done and <size_t>self.placed < self.waiting_count and self.waiting[self.placed] != NULL:
-            kept = self.waiting[self.placed]
-            self.count_in(&kept.run)
-            if self.collects:
-                continue
-            self.lock.unlock()
-            done = self.put(&kept.run, &kept.made)
-            self.lock.lock()
-            self.let_go(kept)
-        if placing:
-            self.placing = False
+        done = self.keep(run, made, own) and self.place_next()
         self.lock.unlock()
-        return OK if done else NO_MEMORY
+        return OK if done and self.put(own) else NO_MEMORY
 
-    cdef void count_in(self, const Run* run) noexcept nogil:
-        self.cost += cost_of(run.bytes, run.last - run.first)
-        self.placed += 1
-        self.placed_rows = run.last
+    cdef int settle(self, Own* own) noexcept nogil:
+        cdef bint stopped = False
+        while own.first != NULL and not stopped:
+            give_way()
+            if not self.put(own):
+                return NO_MEMORY
+            self.lock.lock()
+            stopped = self.stopped      # what is before will not be made
+            self.lock.unlock()
+        return OK
+
+    cdef bint place_next(self) noexcept nogil:
+        """Find the places of the runs that were made next, with the lock. False without memory."""
+        cdef Made* all = &self.made
+        cdef Waiting* kept
+        while <size_t>self.placed < self.waiting_count and self.waiting[self.placed] != NULL:
+            kept = self.waiting[self.placed]
+            if not self.collects:
+                kept.place = all.tokens.ids.size
+                all.tokens.ids.size += kept.made.tokens.ids.size
+                all.tokens.spans.size += kept.made.tokens.spans.size
+                if not add_texts(all, &kept.made):
+                    return False
+                self.waiting[self.placed] = NULL
+            self.cost += cost_of(kept.run.bytes, kept.run.last - kept.run.first)
+            self.placed += 1
+            self.placed_rows = kept.run.last
+        return True
+
+    cdef bint put(self, Own* own) noexcept nogil:
+        """Put what a worker has made in its place, as far as that is known. False without memory."""
+        cdef Waiting* kept
+        cdef Py_ssize_t placed
+        cdef bint fits
+        if own.first == NULL:
+            return True
+        self.lock.lock()
+        placed = self.placed
+        fits = own.first.run.number >= placed or self.has_room()
+        while not fits and self.copying:
+            self.lock.unlock()
+            give_way()
+            self.lock.lock()
+            fits = self.has_room()
+        fits = fits or self.make_room(&self.made.tokens, self.made.tokens.ids.size, 0)
+        self.copying += 1
+        self.lock.unlock()
+        while fits and own.first != NULL and own.first.run.number < placed:
+            kept = own.first
+            self.copy(kept)
+            made_empty(&kept.made)
+            own.first = kept.next
+            kept.next = own.free
+            own.free = kept
+        self.lock.lock()
+        self.copying -= 1
+        self.lock.unlock()
+        return fits
+
+    cdef bint has_room(self) noexcept nogil:
+        cdef Tokens* tokens = &self.made.tokens
+        return tokens.ids.size <= tokens.ids.capacity and (not tokens.with_spans or tokens.spans.size <= tokens.spans.capacity)
+
+    cdef void copy(self, const Waiting* kept) noexcept nogil:
+        cdef const Tokens* tokens = &kept.made.tokens
+        cdef Py_ssize_t i
+        if tokens.ids.size:
+            memcpy(self.made.tokens.ids.data + kept.place, tokens.ids.data, tokens.ids.size * sizeof(int32_t))
+        if tokens.spans.size:
+            memcpy(self.made.tokens.spans.data + 2 * kept.place, tokens.spans.data, tokens.spans.size * sizeof(int32_t))
+        for i in range(kept.run.first * self.draws, kept.run.last * self.draws):
+            self.ends[i] += kept.place
 
     cdef void let_go(self, Waiting* kept) noexcept nogil:
         self.waiting[kept.run.number] = NULL
@@ -199,49 +248,38 @@ cdef class Results:
         self.stopped = True
         self.lock.unlock()
 
-    cdef bint put(self, const Run* run, Made* made) noexcept nogil:
-        """Add what was made of the next run, and empty it; without the lock. False without memory."""
-        cdef Made* all = &self.made
-        cdef size_t base = all.tokens.ids.size
-        cdef size_t text = all.text.size
-        cdef size_t i
-        if (not self.make_room(&all.tokens, base + made.tokens.ids.size, 0)
-                or not extend(&all.tokens.ids, &made.tokens.ids, 0, made.tokens.ids.size)
-                or not extend(&all.tokens.spans, &made.tokens.spans, 0, made.tokens.spans.size)
-                or not reserve_bytes(&all.text, text + made.text.size)
-                or not reserve_ints(&all.text_ends, all.text_ends.size + made.text_ends.size)):
-            return False
-        if base:
-            for i in range(run.first * self.draws, run.last * self.draws):
-                self.ends[i] += base
-        if made.text.size:
-            memcpy(all.text.data + text, made.text.data, made.text.size)
-            all.text.size += made.text.size
-        for i in range(made.text_ends.size):
-            all.text_ends.data[all.text_ends.size] = made.text_ends.data[i] + <int32_t>text
-            all.text_ends.size += 1
-        made_empty(made)
-        return True
-
-    cdef bint keep(self, const Run* run, Made* made) noexcept nogil:
-        """Keep what was made until its turn comes, and give other memory for it. False without memory."""
-        cdef Waiting* kept = self.free
+    cdef bint keep(self, const Run* run, Made* made, Own* own) noexcept nogil:
+        """Keep what was made until its turn comes, and give other memory for it, with the lock. False without memory."""
+        cdef Waiting* kept
         if <size_t>run.number >= self.waiting_count:
             if not reserve(&self.waiting, &self.waiting_capacity, run.number + 1, sizeof(Waiting*)):
                 return False
             while self.waiting_count <= <size_t>run.number:
                 self.waiting[self.waiting_count] = NULL
                 self.waiting_count += 1
-        if kept != NULL:
+        if own.free != NULL:
+            kept = own.free
+            own.free = kept.next
+        elif self.free != NULL:
+            kept = self.free
             self.free = kept.next
         else:
             kept = <Waiting*>calloc(1, sizeof(Waiting))
             if kept == NULL:
                 return False
             kept.made.tokens.with_spans = made.tokens.with_spans
+            kept.other = self.every
+            self.every = kept
         exchange(&kept.made, made)
         kept.run = run[0]
+        kept.next = NULL
         self.waiting[run.number] = kept
+        if not self.collects:
+            if own.first == NULL:
+                own.first = kept
+            else:
+                own.last.next = kept
+            own.last = kept
         return True
 
     cdef void expect(self, const Run* run, Made* made) noexcept nogil:
@@ -262,6 +300,24 @@ cdef class Results:
             if wanted < expected < MOST_EXPECTED and reserve_tokens(tokens, <size_t>expected):
                 return True
         return reserve_tokens(tokens, wanted + (wanted >> 1)) or reserve_tokens(tokens, wanted)
+
+
+cdef bint add_texts(Made* all, const Made* made) noexcept nogil:
+    """Add the texts of what was made; False without memory. There are few, so that this is done with the lock."""
+    cdef int32_t text = <int32_t>all.text.size
+    cdef size_t i
+    if not made.text_ends.size:
+        return True
+    if (not reserve_bytes(&all.text, all.text.size + made.text.size)
+            or not reserve_ints(&all.text_ends, all.text_ends.size + made.text_ends.size)):
+        return False
+    if made.text.size:
+        memcpy(all.text.data + text, made.text.data, made.text.size)
+        all.text.size += made.text.size
+    for i in range(made.text_ends.size):
+        all.text_ends.data[all.text_ends.size] = made.text_ends.data[i] + text
+        all.text_ends.size += 1
+    return True
 
 
 cdef inline int64_t cost_of(int64_t bytes, Py_ssize_t rows) noexcept nogil:

@@ -1,15 +1,17 @@
 # The threads of a batch: workers, each of which makes something of rows.
 
 from viterbi_sampling.engine.objects cimport Objects
-from viterbi_sampling.engine.results cimport Made, Results
+from viterbi_sampling.engine.results cimport Made, Own, Results
 
 cdef class Worker:              # what one thread needs
     cdef Results results
     cdef Made made
+    cdef Own own
     cdef int status
     cdef Py_ssize_t failed_row
     # Do runs of rows until there are none, or, if the worker `collects`, many rows wait for that. A Status.
     cdef int run(self, bint collects) noexcept nogil
+    cdef int settle(self) noexcept nogil
     # Add what the row becomes to `made`: for each kind of worker another thing. A Status.
     cdef int run_row(self, Py_ssize_t row) noexcept nogil
 

@@ -44,12 +44,20 @@ cdef class Worker:
                 status = CANCELLED if is_raised(self.results.cancelled) else self.run_row(row)
                 row += status == OK
             if status == OK:
-                status = self.results.deliver(&run, &self.made)
+                status = self.results.deliver(&run, &self.made, &self.own)
             if status != OK:
                 self.failed_row = row
                 self.results.stop()
                 return status
-        return OK
+        return self.settle()
+
+    cdef int settle(self) noexcept nogil:
+        """Bring what was made last to its place."""
+        cdef int status = self.results.settle(&self.own)
+        if status != OK:
+            self.failed_row = self.results.rows.count - 1
+            self.results.stop()
+        return status
 
     cdef int run_row(self, Py_ssize_t row) noexcept nogil:
         return OK
