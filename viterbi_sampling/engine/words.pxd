@@ -43,7 +43,7 @@ cdef struct Table:
 cdef enum:
     LOOKED = 512            # words after which it is asked again whether the table pays
     FIRST_SKIP = 1 << 13
-    MOST_SKIP = 1 << 18
+    MOST_SKIP = 1 << 19
     FOREIGN_LOOKS = 2       # times that runs of foreign characters are looked for after the last one
 
 cdef extern from *:
