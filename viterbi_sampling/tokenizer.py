@@ -382,7 +382,10 @@ class Tokenizer:
         *,
         num_threads: int | None = None,
     ) -> list[str]:
-        """The text of each row of a Batch, or of each sequence of ids; `num_threads` as in encode_batch."""
+        """The text of each row of a Batch, or of each sequence of ids; `num_threads` as in encode_batch.
+
+        A list of rows is read in place, and must stay as it is meanwhile: RuntimeError where it gets longer or shorter.
+        """
         if isinstance(batch, Batch):
             ids = batch.ids if batch.ids.dtype == np.int32 and batch.ids.ndim == 1 else self._checked_ids(batch.ids)
             bounds = np.ascontiguousarray(batch.offsets, np.int64)
@@ -390,7 +393,8 @@ class Tokenizer:
         else:
             if not isinstance(batch, Iterable) or isinstance(batch, str | bytes):
                 raise TypeError(f"batch must be a Batch or sequences of ids, not {type(batch).__name__}")
-            rows = rows_of_lists(tuple(batch), len(self), self._checked_row)
+            given: list[Any] | tuple[Any, ...] = batch if type(batch) is list else tuple(batch)
+            rows = rows_of_lists(given, len(self), self._checked_row)
         return self._texts(rows, thread_count(num_threads))
 
     def normalize(self, text: Text) -> str:

@@ -117,10 +117,9 @@ cdef class Decoder:
         cdef Results results = Results(rows, 1, False)
         cdef Texts texts = Texts(self.errors)
         cdef Decoding worker
-        while rows.ready.load() < rows.count and rows.total < <int64_t>num_threads * BYTES_A_THREAD:
-            rows.more()
+        cdef int64_t total = rows.at_least(<int64_t>num_threads * BYTES_A_THREAD)
         workers = []
-        for _ in range(max(1, min(<int64_t>num_threads, rows.total // BYTES_A_THREAD))):
+        for _ in range(max(1, min(<int64_t>num_threads, total // BYTES_A_THREAD))):
             worker = Decoding()
             worker.decoder = self
             worker.rows = rows

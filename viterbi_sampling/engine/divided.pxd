@@ -7,7 +7,7 @@ from viterbi_sampling.engine.buffer cimport Bytes, Ints, Sum
 from viterbi_sampling.engine.encoder cimport Encoder
 from viterbi_sampling.engine.job cimport Job
 from viterbi_sampling.engine.placing cimport Cursor, Given
-from viterbi_sampling.engine.results cimport mutex
+from viterbi_sampling.engine.threads cimport mutex
 from viterbi_sampling.engine.tokens cimport Tokens
 from viterbi_sampling.engine.viterbi cimport Score
 from viterbi_sampling.engine.workspace cimport Workspace

@@ -40,7 +40,7 @@ from viterbi_sampling.engine.normalizer cimport normalize, normalize_part
 from viterbi_sampling.engine.placing cimport Cursor, Given, place_next, place_spans
 from viterbi_sampling.engine.sampling cimport count_uniforms, sample
 from viterbi_sampling.engine.stream cimport stream_pass, stream_start
-from viterbi_sampling.engine.threads cimport Threads, threads_of
+from viterbi_sampling.engine.threads cimport Threads, give_way, threads_of
 from viterbi_sampling.engine.tokens cimport Tokens, add_token, add_tokens
 from viterbi_sampling.engine.viterbi cimport Record, between, know, known_now, learn, limit_of
 from viterbi_sampling.engine.words cimport (
@@ -48,9 +48,6 @@ from viterbi_sampling.engine.words cimport (
     tokens_in,
 )
 from viterbi_sampling.engine.workspace cimport Workspace
-
-cdef extern from "<thread>" namespace "std::this_thread" nogil:
-    void give_way "std::this_thread::yield"() noexcept
 
 cdef enum:
     BYTES_A_TOKEN = 3               # or more, in most texts

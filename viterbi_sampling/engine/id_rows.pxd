@@ -22,10 +22,12 @@ cdef extern from *:
     #endif
     }
     """
-    long small_int "viterbi_sampling_small"(PyObject* number)
+    long small_int "viterbi_sampling_small"(PyObject* number) nogil
 
 cdef class IdRows(Rows):        # `data` points to int32, and `sizes` are 4 bytes an id
     cdef readonly int64_t end   # ids are 0 to end - 1; whoever reads the rows has to check that
+    # How many bytes there are, or that there are `wanted` at least; gathers rows where they cannot be counted otherwise.
+    cdef int64_t at_least(self, int64_t wanted) except -1
 
 cdef inline const int32_t* ids_of(Rows rows, Py_ssize_t row) noexcept nogil:
     return <const int32_t*>rows.data[row]

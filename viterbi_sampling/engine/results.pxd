@@ -4,12 +4,8 @@ from libc.stdint cimport int64_t
 
 from viterbi_sampling.engine.buffer cimport Bytes, Ints
 from viterbi_sampling.engine.rows cimport Rows
+from viterbi_sampling.engine.threads cimport mutex
 from viterbi_sampling.engine.tokens cimport Tokens
-
-cdef extern from "<mutex>" namespace "std" nogil:
-    cppclass mutex:
-        void lock() noexcept
-        void unlock() noexcept
 
 cdef struct Run:                # of rows: first, ..., last - 1
     Py_ssize_t number           # how many were handed out before it
@@ -65,7 +61,7 @@ cdef class Results:
     cdef int64_t* ends          # those of the paths, in `offsets`. Of a run they are counted from its first token first
 
     # The next run; False if there is none, or if who `collects`, too, has enough to do. Waits for rows that are not
-    # gathered yet.
+    # gathered yet, and helps with that.
     cdef bint take(self, Run* run, bint collects) noexcept nogil
     # Put what was made of a run in its place, as soon as all before it are made, or let it be collected; `made` is empty
     # then. What has to wait is put there by the next calls for the same worker, or by `settle`, which waits. A Status.

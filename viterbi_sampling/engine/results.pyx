@@ -18,10 +18,8 @@ from viterbi_sampling.engine.arrays cimport array_from
 from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, reserve, reserve_bytes, reserve_exactly, reserve_ints
 from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.rows cimport Rows
+from viterbi_sampling.engine.threads cimport give_way
 from viterbi_sampling.engine.tokens cimport Tokens
-
-cdef extern from "<thread>" namespace "std::this_thread" nogil:
-    void give_way "std::this_thread::yield"() noexcept
 
 cdef extern from * nogil:
     """
@@ -90,7 +88,8 @@ cdef class Results:
             if ended or self.next_row < ready or ready == self.rows.count:
                 break
             self.lock.unlock()
-            give_way()
+            if not self.rows.help():
+                give_way()
         else:
             return False
         if not ended and self.next_row < ready:

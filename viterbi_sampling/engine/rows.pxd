@@ -17,6 +17,8 @@ cdef class Rows:
     cdef int allocate(self, Py_ssize_t count) except -1
     # Gather some more rows.
     cdef int more(self) except -1
+    # Take part in that, in any other thread; False where there is nothing to do for it.
+    cdef bint help(self) noexcept nogil
 
 
 # Raise the error of a Status other than OK, which concerns a row.

@@ -29,6 +29,9 @@ cdef class Rows:
     cdef int more(self) except -1:
         return 0
 
+    cdef bint help(self) noexcept nogil:
+        return False
+
     def complete(self):
         """Gather all rows, and give them back."""
         while self.ready.load() < self.count:

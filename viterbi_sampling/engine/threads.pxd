@@ -57,6 +57,14 @@ cdef extern from *:
         bint wait() noexcept nogil
         void join() noexcept nogil
 
+cdef extern from "<mutex>" namespace "std" nogil:
+    cppclass mutex:
+        void lock() noexcept
+        void unlock() noexcept
+
+cdef extern from "<thread>" namespace "std::this_thread" nogil:
+    void give_way "std::this_thread::yield"() noexcept
+
 cdef class Threads:             # whoever has started one must `end` or `stop` them all, whatever happens
     cdef NativeThreads threads
     cdef int* flag              # once it is raised, all calls end soon

@@ -94,7 +94,7 @@ class Decoding(State):
         def checked(row: list[Any], _number: int) -> npt.NDArray[np.int32]:
             return np.array([checked_id(id, size) for id in row], np.int32)
 
-        texts = unigram.tokenizer._texts(rows_of_lists(tuple(ids), size, checked), threads)
+        texts = unigram.tokenizer._texts(rows_of_lists(ids, size, checked), threads)
         return [text.encode("utf-8") for text in texts] if kind is bytes else texts
 
     def _decode_pieces(self, rows: list[list[bytes]], kind: ReturnType, as_bytes: bool, in_bytes: bool) -> list[Any]:
