@@ -253,3 +253,18 @@ def test_memory_is_bounded() -> None:
     for alpha in range(20):
         tokenizer.sample("the river", alpha=alpha / 10)
     assert len(tokenizer._encoder.shelf) <= 4
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.1, 0.7, 3.0])
+@pytest.mark.parametrize("algorithm", ["perfect", "ffbs"])
+def test_log_probabilities_of_words_kept_or_not(sample_lines: list[str], alpha: float, algorithm: str) -> None:
+    """To the last bit: what is known of a word loses nothing of its sums."""
+    plain, keeping = Tokenizer.default(), Tokenizer.default()
+    plain._encoder.keep_words(False)
+    lines = [*sample_lines, *words(300, 5), " ".join(words(300, 6)), "\n".join(sample_lines), "the river - was don't! 川"]
+    options = {"alpha": alpha, "seed": 8, "n": 5, "with_log_probs": True, "algorithm": algorithm}
+    for _ in range(2):
+        found = keeping.sample_batch(lines, **options)  # type: ignore[arg-type]
+        expected = plain.sample_batch(lines, **options)  # type: ignore[arg-type]
+        assert found == expected
+        assert np.array_equal(found.log_probs, expected.log_probs)  # type: ignore[arg-type]

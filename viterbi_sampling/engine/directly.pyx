@@ -97,7 +97,8 @@ cdef int sample_directly(Algorithm algorithm, const Vocabulary* vocabulary, cons
         decided = lattice.at
         whole = status == OK
         if whole:
-            done = read_back(lattice, vocabulary, weights.alpha, spelling, scratch, out, log_prob)
+            # The probability of a single path is 1.
+            done = read_back(lattice, vocabulary, weights.alpha, spelling, scratch, out, log_prob if count != 1 else NULL)
             if done != OK:
                 return done
         if whole or algorithm == VITERBI_SAMPLING:

@@ -14,7 +14,8 @@ from viterbi_sampling.engine.words cimport Slot, Table
 cdef enum Kind:
     AT_ONCE = 0                 # at most one of its parts has several paths, and they are few: an AtOnce
     ONE_BY_ONE = 1              # one part with more paths: a Record
-    SPLIT = 2                   # several parts: `choices` times the number of its bytes (8 bytes), then a record like these
+    SPLIT = 2                   # several parts: the rest of log_sum, and `choices` times the number of its bytes (8 bytes each),
+                                # then a record like these
 
 # What is known of a word, then its arrays. A word with one path of few tokens, none unknown, has them in its slot instead.
 cdef struct Known:
@@ -23,7 +24,7 @@ cdef struct Known:
     uint8_t size                # bytes of the word
     uint16_t choices            # AT_ONCE: paths. ONE_BY_ONE: ends that several edges lead to
     uint16_t edges              # ONE_BY_ONE. AT_ONCE: numbers in a row
-    double log_sum              # the logarithm of the sum of the weights of all its paths
+    double log_sum              # what is taken from alpha times the score of a path for the logarithm of its probability; see rest_of
 
 # The arrays of an AtOnce, one after the other. A threshold is in units of the uniforms, 2^-53, rounded up, so that
 # k * 2^-53 < t if and only if k < ceil(t * 2^53). There is one for each path but the last. Their upper bits nearly
@@ -36,7 +37,7 @@ cdef enum:
 cdef struct AtOnce:
     int16_t* highs              # the upper 15 of the 53 bits of each threshold
     uint8_t* rows               # of all paths, 2 bytes a number where the vocabulary is narrow, else 4
-    uint8_t* thresholds         # whole, 8 bytes each, not aligned
+    uint8_t* thresholds         # whole, 8 bytes each, not aligned; behind them the rest of log_sum
 
 
 cdef inline bint is_narrow(const Vocabulary* vocabulary) noexcept nogil:
@@ -147,9 +148,9 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
                  int32_t size, Table* known, Slot* place, Scratch* scratch) noexcept nogil
 
 # Add the tokens of a path over a word that begins at `begin`. False without memory.
-cdef bint add_tokens_of(const int32_t* tokens, int32_t count, double log_sum, bint has_unknown,
-                        const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin,
-                        Tokens* out, double alpha, Sum* log_prob) noexcept nogil
+cdef bint add_tokens_of(const int32_t* tokens, int32_t count, const Known* entry, const Vocabulary* vocabulary,
+                        const Spelling* spelling, const uint8_t* text, int32_t begin, Tokens* out, double alpha,
+                        Sum* log_prob) noexcept nogil
 
 
 cdef inline void copy_tokens(const void* tokens, int32_t count, bint narrow, int32_t* target) noexcept nogil:

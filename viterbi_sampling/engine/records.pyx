@@ -44,7 +44,18 @@ cdef struct Lesson:             # what is found out about a word, before it is k
     Edge edges[MOST_EDGES]
     uint8_t part_ends[MAX_WORD + 1]
     bint has_unknown
-    double log_sum
+    Sum log_sum                 # of the parts with several paths; and the scores of the other parts, whose probability is 1
+
+
+cdef void add_only_path(const Lattice* lattice, const Vocabulary* vocabulary, double alpha, Sum* sum) noexcept nogil:
+    """Add alpha times the score of each token of the only path over a part."""
+    cdef int32_t position = lattice.at
+    cdef size_t i = lattice.count
+    while i > 0:
+        i -= 1
+        if lattice.edges[i].end == position:
+            add(sum, alpha * vocabulary.scores[lattice.edges[i].token])
+            position = lattice.edges[i].start
 
 
 cdef bint study(const Vocabulary* vocabulary, const Weights* weights, const uint8_t* word, int32_t size,
@@ -58,7 +69,7 @@ cdef bint study(const Vocabulary* vocabulary, const Weights* weights, const uint
     lesson.paths.count = 0
     lesson.edge_count = 0
     lesson.has_unknown = False
-    lesson.log_sum = 0
+    lesson.log_sum.value = lesson.log_sum.rest = 0
     lattice_start(lattice, word, 0, size)
     while lattice.at < size:
         status = next_edges(vocabulary, PERFECT, scratch, &ready, MOST_EDGES + 1)
@@ -68,10 +79,13 @@ cdef bint study(const Vocabulary* vocabulary, const Weights* weights, const uint
         for i in range(lattice.count):
             lesson.has_unknown = lesson.has_unknown or lattice.edges[i].token >= vocabulary.pieces
         forward(lattice, weights, scratch.cells, scratch.previous.data, 0)
-        lesson.log_sum += log_sum(&scratch.cells[lattice.at - lattice.cut])
         count = count_paths(lattice, &scratch.path)
         if count == 0:
             return False
+        if count == 1:
+            add_only_path(lattice, vocabulary, weights.alpha, &lesson.log_sum)
+        else:
+            add(&lesson.log_sum, log_sum(&scratch.cells[lattice.at - lattice.cut]))
         if count > 1:
             lesson.choosing += 1
             lesson.before = <int32_t>lesson.edge_count
@@ -143,10 +157,10 @@ cdef bint write_at_once(const Lesson* lesson, bint narrow, Bytes* to) noexcept n
     for i in range(paths):
         longest = max(longest, first[i + 1] - first[i])
     entry = <Known*>append(to, sizeof(Known) + filled_up(paths - 1, BLOCK) * sizeof(int16_t)
-                           + paths * (longest + 1) * (2 if narrow else 4) + (paths - 1) * 8)
+                           + paths * (longest + 1) * (2 if narrow else 4) + paths * 8)
     if entry == NULL:
         return False
-    entry.log_sum = lesson.log_sum
+    entry.log_sum = lesson.log_sum.value
     entry.kind = AT_ONCE
     entry.size = lesson.part_ends[lesson.parts - 1]
     entry.choices = <uint16_t>paths
@@ -168,6 +182,7 @@ cdef bint write_at_once(const Lesson* lesson, bint narrow, Bytes* to) noexcept n
         record.highs[i] = <int16_t>min(units >> 38, <uint64_t>0x7FFF)
         if i < paths - 1:
             memcpy(record.thresholds + 8 * i, &units, 8)
+    memcpy(record.thresholds + 8 * (paths - 1), &lesson.log_sum.rest, 8)
     return True
 
 
@@ -187,7 +202,7 @@ cdef bint write_one_by_one(Algorithm algorithm, const Vocabulary* vocabulary, co
     entry = <Known*>append(to, sizeof(Known) + lattice.count * (sizeof(Branch) + sizeof(uint64_t)) + 2 * (size + 1))
     if entry == NULL:
         return False
-    entry.log_sum = lesson.log_sum
+    entry.log_sum = lesson.log_sum.value
     entry.kind = ONE_BY_ONE
     entry.size = <uint8_t>size
     entry.edges = <uint16_t>lattice.count
@@ -229,14 +244,15 @@ cdef bint write(Algorithm algorithm, const Vocabulary* vocabulary, const Weights
         return write_at_once(lesson, is_narrow(vocabulary), to)
     if lesson.parts == 1:
         return write_one_by_one(algorithm, vocabulary, weights, word, size, lesson, scratch, to)
-    entry = <Known*>append(to, sizeof(Known))
+    entry = <Known*>append(to, sizeof(Known) + sizeof(double))
     if entry == NULL:
         return False
     entry.kind = SPLIT
     entry.size = <uint8_t>size
     entry.choices = <uint16_t>lesson.parts
     entry.has_unknown = lesson.has_unknown
-    entry.log_sum = lesson.log_sum
+    entry.log_sum = lesson.log_sum.value
+    memcpy(entry + 1, &lesson.log_sum.rest, sizeof(double))
     for i in range(lesson.parts):
         begin = to.size
         size = lesson.part_ends[i] - first
@@ -260,7 +276,7 @@ cdef int32_t uniforms_of(const Known* entry) noexcept nogil:
         return entry.choices > 1
     if entry.kind == ONE_BY_ONE:
         return entry.choices
-    at = <const uint8_t*>(entry + 1)
+    at = <const uint8_t*>(entry + 1) + sizeof(double)
     for part in range(entry.choices):
         memcpy(&bytes, at, sizeof(bytes))
         count += uniforms_of(<const Known*>(at + sizeof(bytes)))
@@ -297,13 +313,25 @@ cdef Slot* learn(Algorithm algorithm, const Vocabulary* vocabulary, const Weight
 
 # -- drawing -------------------------------------------------------------------------------------------
 
-cdef bint add_tokens_of(const int32_t* tokens, int32_t count, double log_sum, bint has_unknown,
-                        const Vocabulary* vocabulary, const Spelling* spelling, const uint8_t* text, int32_t begin,
-                        Tokens* out, double alpha, Sum* log_prob) noexcept nogil:
-    if log_prob != NULL:
-        add(log_prob, -log_sum)
+cdef double rest_of(const Known* entry, bint narrow) noexcept nogil:
+    """What the log_sum of a record lacks. With it the logarithm of a probability is the same as without the record."""
+    cdef double rest = 0        # of one part there is none
+    if entry.kind == AT_ONCE:
+        memcpy(&rest, at_once(entry, narrow).thresholds + 8 * (entry.choices - 1), sizeof(double))
+    elif entry.kind == SPLIT:
+        memcpy(&rest, entry + 1, sizeof(double))
+    return rest
+
+
+cdef bint add_tokens_of(const int32_t* tokens, int32_t count, const Known* entry, const Vocabulary* vocabulary,
+                        const Spelling* spelling, const uint8_t* text, int32_t begin, Tokens* out, double alpha,
+                        Sum* log_prob) noexcept nogil:
+    # The probability of a single path is 1.
+    if log_prob != NULL and (entry.kind != AT_ONCE or entry.choices > 1):
+        add(log_prob, -entry.log_sum)
+        add(log_prob, -rest_of(entry, is_narrow(vocabulary)))
         add_scores(log_prob, vocabulary, alpha, tokens, count, 1)
-    return add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens, count, has_unknown)
+    return add_tokens(out, spelling, vocabulary.lengths, text, begin, tokens, count, entry.has_unknown)
 
 
 cdef int32_t draw_one_by_one(Algorithm algorithm, const Known* entry, Stream* stream, int32_t* tokens) noexcept nogil:
@@ -350,7 +378,7 @@ cdef int32_t draw(Algorithm algorithm, const Known* entry, bint narrow, Stream* 
         count = tokens_in_row(at, narrow)
         copy_tokens(at + (2 if narrow else 4), count, narrow, tokens)
     elif entry.kind == SPLIT:
-        at = <const uint8_t*>(entry + 1)
+        at = <const uint8_t*>(entry + 1) + sizeof(double)
         for part in range(entry.choices):
             memcpy(&bytes, at, sizeof(bytes))
             count += draw(algorithm, <const Known*>(at + sizeof(bytes)), narrow, stream, tokens + count)

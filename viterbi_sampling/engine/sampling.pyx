@@ -51,8 +51,7 @@ cdef int sample_word(Algorithm algorithm, const Vocabulary* vocabulary, const We
     else:
         entry = <const Known*>record_of(known, slot)
         count = draw(algorithm, entry, is_narrow(vocabulary), stream, tokens)
-        fits = add_tokens_of(tokens, count, entry.log_sum, entry.has_unknown, vocabulary, spelling, text, begin, out,
-                             weights.alpha, log_prob)
+        fits = add_tokens_of(tokens, count, entry, vocabulary, spelling, text, begin, out, weights.alpha, log_prob)
     return OK if fits else NO_MEMORY
 
 
@@ -159,8 +158,8 @@ cdef int sample_words(Algorithm algorithm, const Vocabulary* vocabulary, const C
                         # One path: its probability is 1.
                         fits = add_tokens(out, spelling, vocabulary.lengths, text, at, tokens, counts[word], False)
                     else:
-                        fits = add_tokens_of(tokens, counts[word], entry.log_sum, entry.has_unknown, vocabulary, spelling,
-                                             text, at, out, weights.alpha, log_prob)
+                        fits = add_tokens_of(tokens, counts[word], entry, vocabulary, spelling, text, at, out, weights.alpha,
+                                             log_prob)
                     if not fits:
                         return NO_MEMORY
                 at = ahead.ends[word]
