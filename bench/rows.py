@@ -366,6 +366,7 @@ ROWS = [
     Row("first-token", "import, load the 250,000 pieces, encode a line", "sentencepiece", 2, 4, first_token),
     Row("cold-t5", "T5, English novels, first pass", LATER, 0.5, 1, cold(T5, ENGLISH, None)),
     Row("cold-t5-1mb", "the same, 1 MB of it", LATER, 0.5, 1, cold(T5, ENGLISH, None, 1_000_000)),
+    Row("cold-llmjp-ja", "llm-jp 98k, a Japanese novel of 1 MB, first pass", LATER, 0.5, 1, cold(LLMJP, CAT, None)),
     Row("cold-xlmr", "XLM-R, Chinese novels, first pass", LATER, 0.5, 1, cold(XLMR, NOVELS, None)),
     Row("cold-t5-sample", "T5, English novels, sample, first pass", LATER, 0.5, 1, cold(T5, ENGLISH, 0.1)),
     Row("cold-xlmr-sample", "XLM-R, Chinese novels, sample, first pass", LATER, 0.5, 1, cold(XLMR, NOVELS, 0.1)),

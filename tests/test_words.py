@@ -261,10 +261,42 @@ def test_log_probabilities_of_words_kept_or_not(sample_lines: list[str], alpha: 
     """To the last bit: what is known of a word loses nothing of its sums."""
     plain, keeping = Tokenizer.default(), Tokenizer.default()
     plain._encoder.keep_words(False)
-    lines = [*sample_lines, *words(300, 5), " ".join(words(300, 6)), "\n".join(sample_lines), "the river - was don't! 川"]
+    lines = [
+        *sample_lines,
+        *words(300, 5),
+        " ".join(words(300, 6)),
+        "\n".join(sample_lines),
+        "the river - was don't! 川",
+    ]
     options = {"alpha": alpha, "seed": 8, "n": 5, "with_log_probs": True, "algorithm": algorithm}
     for _ in range(2):
         found = keeping.sample_batch(lines, **options)  # type: ignore[arg-type]
         expected = plain.sample_batch(lines, **options)  # type: ignore[arg-type]
         assert found == expected
         assert np.array_equal(found.log_probs, expected.log_probs)  # type: ignore[arg-type]
+
+
+MILD = {
+    "▁": -8, "a": -5, "▁a" + "c" * 20: -1, "▁a": -5, "cz": -1, "▁f": -10, "q": -15, "▁xy": -2.0, "▁x": -1.0,
+    "y": -0.9995,
+}  # fmt: skip
+FAR = {
+    "▁": -8, "a": -5, "▁acd": -1, "▁a": -5, "cz": -1, "d": -3, "q": -1e6, "▁f": -100, "▁xy": -2.0, "▁x": -1.0,
+    "y": -0.9995,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pieces", "words"), [(MILD, ["f"] * n + ["a" + "c" * 20]) for n in (9955, 9960)] + [(FAR, ["f"] * 500 + ["acd"])]
+)
+def test_sums_that_paths_reach_which_are_not_looked_at(pieces: dict[str, float], words: list[str]) -> None:
+    """Where such a sum is so far down that it is rebased, that changes the rounding of all that follows."""
+
+    def edit(model: object) -> None:
+        del model.pieces[3:]  # type: ignore[attr-defined]
+        for piece, score in pieces.items():
+            model.pieces.add(piece=piece, score=score)  # type: ignore[attr-defined]
+
+    tokenizer, processor = both(edited(train(normalization_rule_name="identity"), edit))
+    text = " ".join([*words, "xy"])
+    assert tokenizer.encode(text) == processor.encode(text)

@@ -39,7 +39,8 @@ def encoder_of(model: Model) -> Encoder:
     # A user-defined piece is always taken: its score is positive and grows with its length. sentencepiece counts
     # the length in bytes when it decodes, in characters when it samples.
     defined = model.ids_of_type(PieceType.USER_DEFINED)
-    viterbi_scores = scores.astype(np.float32)
+    with np.errstate(over="ignore"):  # a score that single precision cannot hold is infinite there
+        viterbi_scores = scores.astype(np.float32)
     for id in defined:
         viterbi_scores[id] = np.float32(0.1 * (len(pieces.bytes_of(int(id))) - 1))
         scores[id] = float(np.float32(0.1 * (len(pieces[int(id)]) - 1)))

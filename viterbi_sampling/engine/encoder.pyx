@@ -1,5 +1,6 @@
 """Encoder: a model ready to run, and the workspaces for it that are kept from call to call."""
 
+from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -20,6 +21,8 @@ from viterbi_sampling.engine.workspace cimport Workspace
 
 from viterbi_sampling.engine.verbatim import Verbatim
 from viterbi_sampling.engine.weights import edge_weights
+
+cdef double FURTHEST = 1000.0       # of greater scores all paths over a word are looked at: see viterbi.pyx
 
 cdef enum:
     # The tables of words: at most 8 MB of slots and 32 MB of records each.
@@ -137,11 +140,15 @@ cdef class Encoder:
         self.vocabulary.unknown = NO_PIECE if unknown_score is None else self.pieces
         self.vocabulary.unknown_score = 0 if unknown_score is None else unknown_score
         # Of an unknown character the score in either precision.
-        unknown = -1e300 if unknown_score is None else max(self.vocabulary.unknown_score, self.scores[self.pieces])
+        cdef double single = self.vocabulary.unknown_score, exact = view[self.pieces]
+        cdef double unknown = -1e300 if unknown_score is None else max(single, exact)
+        self.vocabulary.furthest = trie.furthest
+        if unknown_score is not None:
+            self.vocabulary.furthest = max(trie.furthest, max(fabs(single), fabs(exact)))
         for i in range(256):
-            self.greatest[i] = max(trie.greatest[i], <double>unknown)
+            self.greatest[i] = max(trie.greatest[i], unknown) if self.vocabulary.furthest < FURTHEST else 1e300
         self.vocabulary.greatest = self.greatest
-        self.vocabulary.rise = max(trie.rise, <double>unknown)
+        self.vocabulary.rise = max(trie.rise, unknown)
         if unknown_score is not None and not bytewise:
             self.vocabulary.held = cuts.held
         self.vocabulary.at_once = MOST_PATHS

@@ -4,7 +4,7 @@ Followed from left to right, with all positions that they can lead to: one, but 
 """
 
 from libc.math cimport exp, log1p
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 

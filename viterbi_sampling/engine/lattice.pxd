@@ -25,6 +25,7 @@ cdef struct Vocabulary:
     float unknown_score
     const double* greatest      # by the first byte: no edge that begins with it has a greater score
     double rise                 # no edge has a greater score a byte; at least 0
+    double furthest             # no edge has a score of a greater magnitude
     Restart restart
     const uint64_t* held        # the set of the characters that pieces hold: a run of others has one path, of an unknown edge
                                 # a character. NULL: it has none, or one of other edges

@@ -10,7 +10,7 @@ bytes are pieces, too, the edges of many positions are found at once (matches.py
 A character that no piece of exactly one character covers gets one edge of its own, the unknown edge.
 """
 
-from libc.stdint cimport int32_t, uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memmove
 

@@ -55,7 +55,7 @@ cdef class Results:
     cdef Waiting** waiting      # by the number of the run; NULL: not made yet, or placed, or collected
     cdef size_t waiting_count
     cdef size_t waiting_capacity
-    cdef Waiting* free
+    cdef Own left               # what workers have left
     cdef Waiting* every
     cdef readonly object offsets        # int64[rows · draws + 1]: where the tokens of each path begin
     cdef int64_t* ends          # those of the paths, in `offsets`. Of a run they are counted from its first token first
@@ -64,9 +64,11 @@ cdef class Results:
     # gathered yet, and helps with that.
     cdef bint take(self, Run* run, bint collects) noexcept nogil
     # Put what was made of a run in its place, as soon as all before it are made, or let it be collected; `made` is empty
-    # then. What has to wait is put there by the next calls for the same worker, or by `settle`, which waits. A Status.
+    # then. What has to wait is put there by the next calls for the same worker, or at the end, when all workers have ended,
+    # by `finish`: a worker has to `leave` it. A Status.
     cdef int deliver(self, const Run* run, Made* made, Own* own) noexcept nogil
-    cdef int settle(self, Own* own) noexcept nogil
+    cdef void leave(self, Own* own) noexcept nogil
+    cdef int finish(self) except -1
     # What was made of the first run that is not collected yet, in exchange for `made`, which is empty: how many paths these
     # are, whose ends are at `ends`. Waits for it, or if `patient` until it pays, unless a row has failed; `patient` not for
     # long, so that the caller can look at signals.
@@ -80,7 +82,6 @@ cdef class Results:
     cdef bint put(self, Own* own) noexcept nogil
     cdef bint has_room(self) noexcept nogil
     cdef void copy(self, const Waiting* kept) noexcept nogil
-    cdef void let_go(self, Waiting* kept) noexcept nogil
     cdef bint keep(self, const Run* run, Made* made, Own* own) noexcept nogil
     # Room for the tokens of a run that is one long text, which are then not moved as they become more; if there is memory.
     cdef void expect(self, const Run* run, Made* made) noexcept nogil

@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 import numpy as np
 
 from viterbi_sampling.engine.arrays cimport array_from
-from viterbi_sampling.engine.buffer cimport NO_MEMORY, OK, reserve, reserve_bytes, reserve_exactly, reserve_ints
+from viterbi_sampling.engine.buffer cimport MAX_TEXT, NO_MEMORY, OK, reserve, reserve_bytes, reserve_exactly, reserve_ints
 from viterbi_sampling.engine.flag cimport is_raised
 from viterbi_sampling.engine.rows cimport Rows
 from viterbi_sampling.engine.threads cimport give_way
@@ -124,16 +124,18 @@ cdef class Results:
         self.lock.unlock()
         return OK if done and self.put(own) else NO_MEMORY
 
-    cdef int settle(self, Own* own) noexcept nogil:
-        cdef bint stopped = False
-        while own.first != NULL and not stopped:
-            give_way()
-            if not self.put(own):
-                return NO_MEMORY
-            self.lock.lock()
-            stopped = self.stopped      # what is before will not be made
-            self.lock.unlock()
-        return OK
+    cdef void leave(self, Own* own) noexcept nogil:
+        self.lock.lock()
+        if own.first != NULL:
+            own.last.next = self.left.first
+            self.left.first = own.first
+            own.first = NULL
+        self.lock.unlock()
+
+    cdef int finish(self) except -1:
+        if not self.stopped and not self.put(&self.left):
+            raise MemoryError()
+        return 0
 
     cdef bint place_next(self) noexcept nogil:
         """Find the places of the runs that were made next, with the lock. False without memory."""
@@ -142,11 +144,11 @@ cdef class Results:
         while <size_t>self.placed < self.waiting_count and self.waiting[self.placed] != NULL:
             kept = self.waiting[self.placed]
             if not self.collects:
+                if not add_texts(all, &kept.made):
+                    return False
                 kept.place = all.tokens.ids.size
                 all.tokens.ids.size += kept.made.tokens.ids.size
                 all.tokens.spans.size += kept.made.tokens.spans.size
-                if not add_texts(all, &kept.made):
-                    return False
                 self.waiting[self.placed] = NULL
             self.cost += cost_of(kept.run.bytes, kept.run.last - kept.run.first)
             self.placed += 1
@@ -158,11 +160,12 @@ cdef class Results:
         cdef Waiting* kept
         cdef Py_ssize_t placed
         cdef bint fits
-        if own.first == NULL:
-            return True
         self.lock.lock()
         placed = self.placed
-        fits = own.first.run.number >= placed or self.has_room()
+        if own.first == NULL or own.first.run.number >= placed:
+            self.lock.unlock()
+            return True
+        fits = self.has_room()
         while not fits and self.copying:
             self.lock.unlock()
             give_way()
@@ -196,11 +199,6 @@ cdef class Results:
             memcpy(self.made.tokens.spans.data + 2 * kept.place, tokens.spans.data, tokens.spans.size * sizeof(int32_t))
         for i in range(kept.run.first * self.draws, kept.run.last * self.draws):
             self.ends[i] += kept.place
-
-    cdef void let_go(self, Waiting* kept) noexcept nogil:
-        self.waiting[kept.run.number] = NULL
-        kept.next = self.free
-        self.free = kept
 
     cdef bint many_wait(self) noexcept nogil:
         """Whether so many rows wait to be collected that it pays."""
@@ -238,7 +236,9 @@ cdef class Results:
         self.collected = kept.run.last
         self.collected_runs += 1
         self.collected_cost += cost_of(kept.run.bytes, kept.run.last - kept.run.first)
-        self.let_go(kept)
+        self.waiting[kept.run.number] = NULL
+        kept.next = self.left.free
+        self.left.free = kept
         self.lock.unlock()
         return count
 
@@ -259,9 +259,9 @@ cdef class Results:
         if own.free != NULL:
             kept = own.free
             own.free = kept.next
-        elif self.free != NULL:
-            kept = self.free
-            self.free = kept.next
+        elif self.left.free != NULL:
+            kept = self.left.free
+            self.left.free = kept.next
         else:
             kept = <Waiting*>calloc(1, sizeof(Waiting))
             if kept == NULL:
@@ -307,7 +307,7 @@ cdef bint add_texts(Made* all, const Made* made) noexcept nogil:
     cdef size_t i
     if not made.text_ends.size:
         return True
-    if (not reserve_bytes(&all.text, all.text.size + made.text.size)
+    if (all.text.size + made.text.size > MAX_TEXT or not reserve_bytes(&all.text, all.text.size + made.text.size)
             or not reserve_ints(&all.text_ends, all.text_ends.size + made.text_ends.size)):
         return False
     if made.text.size:

@@ -58,6 +58,7 @@ cdef class Trie:
     cdef double greatest[256]   # by the first byte: no piece that begins with it has a greater score, even if that of the
                                 # trie is a rounded one; -1e300 where there is no piece
     cdef double rise            # no piece has a greater score a byte; at least 0
+    cdef double furthest        # no piece has a score of a greater magnitude
 
     cdef int build(self, const uint8_t* text, const int64_t* offsets, const int32_t* ids, const float* scores,
                    Py_ssize_t count) except -1

@@ -228,11 +228,11 @@ cdef class Trie:
         cdef Builder b
         cdef Py_ssize_t k
         cdef int32_t equal = -1
-        cdef double score
+        cdef double score, magnitude
         cdef bint failed = False
         for k in range(256):
             self.greatest[k] = -1e300
-        self.rise = 0
+        self.rise = self.furthest = 0
         b.nodes = NULL
         b.entries = NULL
         b.free = b.unused = NULL
@@ -252,13 +252,16 @@ cdef class Trie:
             for k in range(count):
                 b.end = max(b.end, offsets[ids[k] + 1])
                 b.expected += offsets[ids[k] + 1] - offsets[ids[k]]
+            b.expected = min(b.expected, <size_t>MOST_SLOTS)
             for k in range(count):
                 keys[k].start = <uint32_t>offsets[ids[k]]
                 keys[k].length = <int32_t>(offsets[ids[k] + 1] - offsets[ids[k]])
                 keys[k].id = ids[k]
                 keys[k].score = scores[ids[k]]
                 fetch(&b, &keys[k], 0)
-                score = keys[k].score + fabs(keys[k].score) * ROUNDED
+                magnitude = fabs(keys[k].score)
+                score = keys[k].score + magnitude * ROUNDED
+                self.furthest = max(self.furthest, magnitude + magnitude * ROUNDED)
                 self.greatest[keys[k].bytes[0]] = max(self.greatest[keys[k].bytes[0]], score)
                 if score > 0:
                     self.rise = max(self.rise, score / keys[k].length)

@@ -24,8 +24,10 @@ word from the true S.
 **Why not all paths are looked at.** No path from a position on has more than the greatest score of an edge that
 begins with its byte, and for each byte after it the greatest score that an edge has a byte, 0 where none is positive.
 Once a path leads to the end, the edges of a position are left out where even so they would lose by what makes `gap`
-as good as any. What they would have had counts in `gap` as another path, and these greatest scores count in A: rounded
-addition being monotone, the rounded sum of such a path is no greater than that of its beginning with them.
+as good as any. What they would have had counts in `gap` as another path: rounded addition being monotone, the rounded
+sum of such a path is no greater than that of its beginning with these scores. The pass meets positions that only such
+paths lead to, and would rebase where their sums are too far down; so A is then the greatest magnitude of a score that
+there is. Where that is so great that little would be left for |S|, all paths are looked at.
 
 **Why S need not be known otherwise.** The sum of |score| over the tokens of a path bounds |S|: it is
 kept as `bound`, with one addition a word, and compared with the limit. The rounding of S and that of
@@ -178,7 +180,7 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
                      double* greatest) noexcept nogil:
     """The best path over a word, in `pairs`, and by how much at least it is better than any other.
 
-    `greatest` receives the greatest magnitude of a score among the edges.
+    `greatest` receives no less than the greatest magnitude of a score among the edges.
     """
     cdef const Node* nodes = vocabulary.nodes
     cdef int32_t at = 0, one, position, token, i
@@ -199,7 +201,7 @@ cdef double best_two(const Vocabulary* vocabulary, const uint8_t* word, int32_t 
         most = pairs[at].best + score
         if most < pairs[size].best - WIDE_GAP * size:
             others = max(others, most)
-            greatest[0] = max(greatest[0], fabs(score))
+            greatest[0] = max(greatest[0], vocabulary.furthest)
             at = one
             continue
         single = False
@@ -258,7 +260,7 @@ cdef Slot* learn(const Vocabulary* vocabulary, bint single_precision, const uint
         limit = min(gap * 8388608.0 / (1.01 * positions), REBASE * 0.999) - reach
     else:
         limit = min(gap * 4503599627370496.0 / (1.01 * positions) - 2 * reach, 1e38)
-    limit = limit * 0.989 if limit > 0 and reach < 1e300 else 0
+    limit = limit * 0.989 if limit > 0 and reach < 1e298 else 0
     total = min(total * 1.000001 + reach * 1e-12, 1e38)
     inside = count <= INLINE_TOKENS and size <= SHORT_WORD and not has_unknown
     slot = take(known, place, word, size, 0 if inside else sizeof(Record) + count * sizeof(int32_t))

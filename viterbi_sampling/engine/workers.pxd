@@ -11,7 +11,6 @@ cdef class Worker:              # what one thread needs
     cdef Py_ssize_t failed_row
     # Do runs of rows until there are none, or, if the worker `collects`, many rows wait for that. A Status.
     cdef int run(self, bint collects) noexcept nogil
-    cdef int settle(self) noexcept nogil
     # Add what the row becomes to `made`: for each kind of worker another thing. A Status.
     cdef int run_row(self, Py_ssize_t row) noexcept nogil
 

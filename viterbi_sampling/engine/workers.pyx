@@ -25,8 +25,8 @@ cdef class Worker:
         made_free(&self.made)
 
     def first_failed(self):
-        """The row that could not be done, or one that there is not."""
-        return self.results.rows.count if self.status == OK else self.failed_row
+        """The row that could not be done, or one that there is not. What a worker has made may fail after all its rows."""
+        return self.results.rows.count + 1 if self.status == OK else self.failed_row
 
     def raise_for_status(self):
         """Raise what went wrong, if anything did."""
@@ -49,15 +49,8 @@ cdef class Worker:
                 self.failed_row = row
                 self.results.stop()
                 return status
-        return self.settle()
-
-    cdef int settle(self) noexcept nogil:
-        """Bring what was made last to its place."""
-        cdef int status = self.results.settle(&self.own)
-        if status != OK:
-            self.failed_row = self.results.rows.count - 1
-            self.results.stop()
-        return status
+        self.results.leave(&self.own)
+        return OK
 
     cdef int run_row(self, Py_ssize_t row) noexcept nogil:
         return OK
@@ -86,6 +79,7 @@ cdef int do_rows(list workers, Results results, int* flag, bint watched, Objects
             with nogil:
                 work(<void*>worker)
         threads.end()
+        results.finish()
     except BaseException:
         threads.stop()
         raise
