@@ -54,9 +54,7 @@ def markdown(results: list[Result], settings: Settings, where: dict[str, object]
         "slowly (sampling, offsets). What the two give is compared first.",
     ]
     if settings.clock == "cpu":
-        notes.append(
-            "2 threads: what two free cores would take, the caller's time and half of that of the other threads."
-        )
+        notes.append("2 threads: what two free cores could take at best, half of the time of all threads.")
     lines = ["| " + " | ".join(HEADINGS) + " |", "|---" * len(HEADINGS) + "|"]
     for row, measured in results:
         if isinstance(measured, str):
@@ -94,7 +92,7 @@ def as_json(row: Row, measured: Measured | str) -> dict[str, object]:
 @click.option("--megabytes", default=10.0, show_default=True, help="Of each text, its beginning.")
 @click.option("--repeats", default=5, show_default=True, help="Turns of each row, at least.")
 @click.option("--clock", type=click.Choice(["wall", "cpu"]), default="wall", show_default=True,
-              help="cpu: where others use the cores; rows of 2 threads tell what free cores would give.")  # fmt: skip
+              help="cpu: where others use the cores; 2 threads: what free cores could give at best.")  # fmt: skip
 @click.option("--json", "json_path", type=click.Path(path_type=Path))
 @click.option("--markdown", "markdown_path", type=click.Path(path_type=Path),
               help="Put the table between its marks in this file.")  # fmt: skip

@@ -25,26 +25,23 @@ class Times:
 
     wall : by the clock on the wall
     cpu : the time that all threads of the process took
-    caller : the part of it that the calling thread took
     """
 
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
-    caller: list[float] = field(default_factory=list)
 
     def best(self, clock: str = "wall") -> float:
         """The shortest by one of CLOCKS."""
         return min(self.cpu if clock == "cpu" else self.wall)
 
     def on_free_cores(self, threads: int) -> float:
-        """The wall time that the best turn would have had with `threads` free cores, were the work shared evenly."""
-        return min(caller + (cpu - caller) / threads for cpu, caller in zip(self.cpu, self.caller, strict=True))
+        """The least wall time that the best turn can have on free cores: were all of the work shared evenly."""
+        return min(self.cpu) / threads
 
     def measure(self, call: Callable[[], object]) -> object:
         """What the call returns; its time is added."""
-        wall, cpu, caller = time.perf_counter(), time.process_time(), time.thread_time()
+        wall, cpu = time.perf_counter(), time.process_time()
         result = call()
-        self.caller.append(time.thread_time() - caller)
         self.cpu.append(time.process_time() - cpu)
         self.wall.append(time.perf_counter() - wall)
         return result
