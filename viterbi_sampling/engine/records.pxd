@@ -24,7 +24,7 @@ cdef struct Known:
     uint8_t size                # bytes of the word
     uint16_t choices            # AT_ONCE: paths. ONE_BY_ONE: ends that several edges lead to
     uint16_t edges              # ONE_BY_ONE. AT_ONCE: numbers in a row
-    double log_sum              # what is taken from alpha times the score of a path for the logarithm of its probability; see rest_of
+    double log_sum              # to be taken from alpha times the score of a path, for its log-probability; see rest_of
 
 # The arrays of an AtOnce, one after the other. A threshold is in units of the uniforms, 2^-53, rounded up, so that
 # k * 2^-53 < t if and only if k < ceil(t * 2^53). There is one for each path but the last. Their upper bits nearly

@@ -86,7 +86,6 @@ cdef bint study(const Vocabulary* vocabulary, const Weights* weights, const uint
             add_only_path(lattice, vocabulary, weights.alpha, &lesson.log_sum)
         else:
             add(&lesson.log_sum, log_sum(&scratch.cells[lattice.at - lattice.cut]))
-        if count > 1:
             lesson.choosing += 1
             lesson.before = <int32_t>lesson.edge_count
             lesson.paths.count = 0

@@ -17,7 +17,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memcpy, memset
 
-from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages
+from viterbi_sampling.engine.buffer cimport LARGE, advise_large_pages, reserve_exactly
 from viterbi_sampling.engine.cuts cimport lowest
 from viterbi_sampling.engine.words cimport KEY_MASKS
 from viterbi_sampling.errors import ModelError
@@ -56,29 +56,15 @@ cdef struct Pending:        # keys[low:high] share their first `depth` bytes, wh
 
 
 cdef bint grow(Builder* b) noexcept nogil:
-    cdef void* grown
-    # Keys have nearly as few nodes as slots, and fewer than bytes: mostly this is asked for once, in large pages.
-    b.capacity = max(2 * b.capacity, (b.expected + BLOCK - 1) // BLOCK * BLOCK)
-    grown = realloc(b.nodes, b.capacity * sizeof(Node))
-    if grown == NULL:
+    cdef size_t nodes = b.capacity, entries = b.capacity, free_words = b.capacity // 64, unused_words = b.capacity // 64
+    # Keys have nearly as few nodes as slots, and fewer than bytes: mostly this is asked for once.
+    cdef size_t wanted = max(2 * b.capacity, (b.expected + BLOCK - 1) // BLOCK * BLOCK)
+    if not (reserve_exactly(&b.nodes, &nodes, wanted, sizeof(Node))
+            and reserve_exactly(&b.entries, &entries, wanted, sizeof(Entry))
+            and reserve_exactly(&b.free, &free_words, wanted // 64, sizeof(uint64_t))
+            and reserve_exactly(&b.unused, &unused_words, wanted // 64, sizeof(uint64_t))):
         return False
-    b.nodes = <Node*>grown
-    if b.capacity * sizeof(Node) >= <size_t>LARGE:
-        advise_large_pages(grown, b.capacity * sizeof(Node))
-    grown = realloc(b.entries, b.capacity * sizeof(Entry))
-    if grown == NULL:
-        return False
-    b.entries = <Entry*>grown
-    if b.capacity * sizeof(Entry) >= <size_t>LARGE:
-        advise_large_pages(grown, b.capacity * sizeof(Entry))
-    grown = realloc(b.free, b.capacity // 8)
-    if grown == NULL:
-        return False
-    b.free = <uint64_t*>grown
-    grown = realloc(b.unused, b.capacity // 8)
-    if grown == NULL:
-        return False
-    b.unused = <uint64_t*>grown
+    b.capacity = wanted
     return True
 
 
